@@ -1,0 +1,1 @@
+"""Make the shipped artefacts again, from nothing and in order."""
