@@ -1,0 +1,70 @@
+"""Protocols on vectors and labels, benchmark suites, ranks, leakage, and the scores of generated images."""
+
+from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
+from hyperface_lib.evaluation.factors import FactorCurve, factor_curve, factor_curve_of_vectors
+from hyperface_lib.evaluation.generation_scores import (
+    GenerationScores,
+    PackedScores,
+    enrol,
+    frechet_distance,
+    frechet_floor,
+    genuine_impostor_cosines,
+    intra_class_cosine,
+    leave_one_out_rank1,
+    score_generated,
+    score_packed,
+)
+from hyperface_lib.evaluation.identification import Identification, identify
+from hyperface_lib.evaluation.leaks import Leaks, find_leaks
+from hyperface_lib.evaluation.roc import RocCurve, roc_curve, tpr_at_fpr
+from hyperface_lib.evaluation.suite import Suite, load_suite
+from hyperface_lib.evaluation.table import (
+    FIVE_BENCHMARKS,
+    BenchmarkTable,
+    Row,
+    accuracies,
+    average_accuracy,
+    borda_count,
+)
+from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
+
+__all__ = [
+    "FIVE_BENCHMARKS",
+    "BenchmarkTable",
+    "FactorCurve",
+    "FoldRate",
+    "GenerationScores",
+    "HardPairs",
+    "Identification",
+    "Leaks",
+    "PackedScores",
+    "PairScores",
+    "RocCurve",
+    "Row",
+    "Suite",
+    "Verification",
+    "accuracies",
+    "average_accuracy",
+    "borda_count",
+    "embed_crops",
+    "embed_with_mirror",
+    "enrol",
+    "evaluate",
+    "factor_curve",
+    "factor_curve_of_vectors",
+    "find_leaks",
+    "frechet_distance",
+    "frechet_floor",
+    "genuine_impostor_cosines",
+    "hardest_pairs",
+    "identify",
+    "intra_class_cosine",
+    "leave_one_out_rank1",
+    "load_suite",
+    "roc_curve",
+    "score_generated",
+    "score_packed",
+    "score_pairs",
+    "tpr_at_fpr",
+    "verify",
+]
