@@ -1,0 +1,18 @@
+"""The run folder: typed reading and writing of what passes from one notebook to the next."""
+
+from .identity_vectors import IdentityVectors, fingerprint_of
+from .manifest import Manifest, versions
+from .run import REFERENCE_RUN, Dataset, Gallery, Run, Table, notice
+
+__all__ = [
+    "REFERENCE_RUN",
+    "Dataset",
+    "Gallery",
+    "IdentityVectors",
+    "Manifest",
+    "Run",
+    "Table",
+    "fingerprint_of",
+    "notice",
+    "versions",
+]
