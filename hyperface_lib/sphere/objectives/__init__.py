@@ -1,0 +1,39 @@
+"""What packing minimises: one class each, chosen by name."""
+
+from __future__ import annotations
+
+from hyperface_lib.sphere.objectives.base import Evaluation, Objective, SoftObjective
+from hyperface_lib.sphere.objectives.closest_pair import ClosestPairObjective
+from hyperface_lib.sphere.objectives.gallery import GalleryTerm, WithGallery
+from hyperface_lib.sphere.objectives.hinge import SquaredHinge
+from hyperface_lib.sphere.objectives.log_sum_exp import LogSumExp
+from hyperface_lib.sphere.objectives.riesz import RieszEnergy
+
+OBJECTIVES: dict[str, type[SquaredHinge] | type[LogSumExp] | type[RieszEnergy] | type[ClosestPairObjective]] = {
+    "hinge": SquaredHinge,
+    "log-sum-exp": LogSumExp,
+    "riesz": RieszEnergy,
+    "closest-pair": ClosestPairObjective,
+}
+
+
+def create_objective(name: str) -> Objective:
+    """Return a new objective by name; raises ValueError listing the names for one it does not know."""
+    if name not in OBJECTIVES:
+        raise ValueError(f"objective must be one of {', '.join(OBJECTIVES)}, found {name!r}.")
+    return OBJECTIVES[name]()
+
+
+__all__ = [
+    "OBJECTIVES",
+    "ClosestPairObjective",
+    "Evaluation",
+    "GalleryTerm",
+    "LogSumExp",
+    "Objective",
+    "RieszEnergy",
+    "SoftObjective",
+    "SquaredHinge",
+    "WithGallery",
+    "create_objective",
+]
