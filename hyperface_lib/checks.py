@@ -1,4 +1,4 @@
-"""Check lines: what a notebook found, compared with the shipped reference run in words that do not depend on the machine."""
+"""Check lines: what a notebook found, compared with the shipped reference run in words no machine changes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class CheckLines:
         self._reference = _reference_rows(self._table, self._key)
 
     def compare(self, name: str, value: float, tolerance: float, unit: str = "", digits: int = 2) -> bool | None:
-        """Print whether `value` is within `tolerance` of the reference; return the verdict, None without a reference."""
+        """Print whether `value` is within `tolerance` of the reference; return the verdict, None without one."""
         value = float(value)
         self._rows.append({"name": name, "value": value, "key": self._key})
         reference = self._reference.get(name)

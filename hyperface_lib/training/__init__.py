@@ -2,6 +2,7 @@
 
 from hyperface_lib.training.augmentation import augment
 from hyperface_lib.training.callbacks import Callback, Every, LogFile
+from hyperface_lib.training.presets import PRESETS, recipe_preset
 from hyperface_lib.training.recipe import NO_AUGMENTATION, Augmentation, Recipe
 from hyperface_lib.training.recogniser import TrainedRecogniser, consecutive_labels, create_trainer, train_recogniser
 from hyperface_lib.training.schedules import learning_rate_at, margin_fraction_at
@@ -9,6 +10,7 @@ from hyperface_lib.training.trainer import History, NotFiniteError, StepReport, 
 
 __all__ = [
     "NO_AUGMENTATION",
+    "PRESETS",
     "Augmentation",
     "Callback",
     "Every",
@@ -24,5 +26,6 @@ __all__ = [
     "create_trainer",
     "learning_rate_at",
     "margin_fraction_at",
+    "recipe_preset",
     "train_recogniser",
 ]

@@ -5,7 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from hyperface_lib.training import Augmentation, Recipe, learning_rate_at, margin_fraction_at
+from hyperface_lib.embedding import backbone_names
+from hyperface_lib.training import (
+    PRESETS,
+    Augmentation,
+    Recipe,
+    learning_rate_at,
+    margin_fraction_at,
+    recipe_preset,
+)
 
 
 def test_a_recipe_survives_json() -> None:
@@ -60,3 +68,12 @@ def test_margin_grows_from_nothing_to_full() -> None:
     fractions = [margin_fraction_at(recipe, step, 100) for step in range(101)]
     assert fractions[20] == 0 and fractions[40] == pytest.approx(0.5) and fractions[60] == 1 == fractions[100]
     assert all(a <= b for a, b in pairwise(fractions))
+
+
+def test_presets_are_recipes_for_networks_that_exist() -> None:
+    for name, recipe in PRESETS.items():
+        assert recipe_preset(name) == Recipe.from_dict(json.loads(json.dumps(recipe.to_dict())))
+        assert recipe.architecture in backbone_names()
+    assert margin_fraction_at(recipe_preset("paper"), 0, 100) == 1
+    with pytest.raises(ValueError, match=r"unknown recipe 'slow'; known: quick, small, paper"):
+        recipe_preset("slow")

@@ -1,0 +1,52 @@
+"""HTML copies of executed notebooks that open in any browser, without Jupyter and without a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+from nbconvert import HTMLExporter
+from nbformat import NotebookNode
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from ..atomic import atomic_path
+
+_PLOTLY = "application/vnd.plotly.v1+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_SCRIPT = "plotly.min.js"
+_LIVE = "<p><em>A live control stands here when the notebook is opened in JupyterLab (<code>make lab</code>).</em></p>"
+
+
+def write_html(executed: Path) -> Path:
+    """Write the HTML copy of a notebook beside it, and plotly's script once for the folder; return the copy."""
+    notebook = nbformat.read(executed, as_version=4)
+    script = executed.parent / _SCRIPT
+    drawn = 0
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            drawn += _made_static(output, first=drawn == 0)
+    if drawn and not script.is_file():
+        with atomic_path(script) as temporary:
+            temporary.write_text(get_plotlyjs(), encoding="utf-8")
+    exporter = HTMLExporter(template_name="lab")
+    # require.js comes from a network and would take plotly's script for a module of its own.
+    exporter.require_js_url = ""
+    text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": executed.stem}})
+    target = executed.with_suffix(".html")
+    with atomic_path(target) as temporary:
+        temporary.write_text(text.replace('<script src=""></script>', ""), encoding="utf-8")
+    return target
+
+
+def _made_static(output: NotebookNode, first: bool) -> int:
+    """Turn a plotly figure or a widget into HTML in place; return the number of figures drawn."""
+    data = output.get("data", {})
+    if _PLOTLY in data:
+        figure = {name: data[_PLOTLY].get(name) for name in ("data", "layout", "frames") if data[_PLOTLY].get(name)}
+        text = to_html(figure, full_html=False, include_plotlyjs="directory" if first else False, validate=False)
+        output.data = NotebookNode({"text/html": text})
+        return 1
+    if _WIDGET in data:
+        output.data = NotebookNode({"text/html": _LIVE})
+    return 0

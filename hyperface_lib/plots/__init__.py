@@ -1,0 +1,50 @@
+"""Functions that return plotly figures in one house style, and the live explorers built on them."""
+
+from hyperface_lib.plots.curves import roc_curves, roc_points, running_mean, training_curves
+from hyperface_lib.plots.packing import (
+    contact_edges,
+    packing_progress,
+    principal_basis,
+    principal_coordinates,
+    sphere_figure,
+)
+from hyperface_lib.plots.pictures import hardest_pairs, image_data_uri, image_grid, picture_pairs, show_images
+from hyperface_lib.plots.similarity import (
+    angle_histograms,
+    nearest_neighbour_histogram,
+    similarity_histogram,
+    spectrum,
+    vector_map,
+)
+from hyperface_lib.plots.tables import MarkdownTable, accuracy_bars, benchmark_table, markdown_table
+from hyperface_lib.plots.theme import COLORS, TEMPLATE_NAME, color_of, new_figure
+
+__all__ = [
+    "COLORS",
+    "TEMPLATE_NAME",
+    "MarkdownTable",
+    "accuracy_bars",
+    "angle_histograms",
+    "benchmark_table",
+    "color_of",
+    "contact_edges",
+    "hardest_pairs",
+    "image_data_uri",
+    "image_grid",
+    "markdown_table",
+    "nearest_neighbour_histogram",
+    "new_figure",
+    "packing_progress",
+    "picture_pairs",
+    "principal_basis",
+    "principal_coordinates",
+    "roc_curves",
+    "roc_points",
+    "running_mean",
+    "show_images",
+    "similarity_histogram",
+    "spectrum",
+    "sphere_figure",
+    "training_curves",
+    "vector_map",
+]

@@ -1,0 +1,166 @@
+"""Arc2Face with tiny random parts: the injection, the guidance, the loader."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+transformers = pytest.importorskip("transformers", reason="pip install transformers")
+
+from hyperface_lib.synthesis import load_generator  # noqa: E402
+from hyperface_lib.synthesis.arc2face import Arc2FaceGenerator, identity_prompts  # noqa: E402
+from hyperface_lib.synthesis.diffusers_parts import (  # noqa: E402
+    AutoencoderKL,
+    DPMSolverMultistepScheduler,
+    UNet2DConditionModel,
+)
+
+WIDTH, DIMENSION = 24, 16
+WORDS = ("photo</w>", "of</w>", "a</w>", "id</w>", "person</w>")
+
+
+def unit_rows(count: int) -> np.ndarray:
+    rows = np.random.default_rng(1).standard_normal((count, DIMENSION))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the five parts, random and small."""
+    root = tmp_path_factory.mktemp("arc2face")
+    torch.manual_seed(0)
+    (root / "tokenizer").mkdir()
+    letters = sorted(set("photofaidperson"))
+    units = [*letters, *(letter + "</w>" for letter in letters)]
+    merges: list[str] = []
+    for word in WORDS:
+        pieces = [*word[: -len("</w>") - 1], word[-len("</w>") - 1 :]]
+        while len(pieces) > 1:
+            merge = f"{pieces[0]} {pieces[1]}"
+            merges += [merge] if merge not in merges else []
+            pieces = [pieces[0] + pieces[1], *pieces[2:]]
+    vocabulary = [*units, *dict.fromkeys(merge.replace(" ", "") for merge in merges)]
+    vocabulary = list(dict.fromkeys([*vocabulary, *WORDS, "<|startoftext|>", "<|endoftext|>"]))
+    table = {token: number for number, token in enumerate(vocabulary)}
+    (root / "tokenizer" / "vocab.json").write_text(json.dumps(table))
+    (root / "tokenizer" / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
+    tokenizer = transformers.CLIPTokenizer(
+        str(root / "tokenizer" / "vocab.json"), str(root / "tokenizer" / "merges.txt"), model_max_length=16
+    )
+    tokenizer.save_pretrained(root / "tokenizer")
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=WIDTH,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=16,
+        bos_token_id=table["<|startoftext|>"],
+        eos_token_id=table["<|endoftext|>"],
+        pad_token_id=table["<|endoftext|>"],
+    )
+    transformers.CLIPTextModel(config).save_pretrained(root / "encoder")
+    UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=8,
+    ).save_pretrained(root / "arc2face")
+    AutoencoderKL(
+        block_out_channels=(8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        sample_size=16,
+    ).save_pretrained(root / "vae")
+    DPMSolverMultistepScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").save_pretrained(
+        root / "scheduler"
+    )
+    note = {"embedder_name": "arcface", "embedder_fingerprint": "abcd", "dimension": DIMENSION}
+    (root / "embedder.json").write_text(json.dumps(note))
+    return root
+
+
+@pytest.fixture(scope="module")
+def photographer(folder: Path) -> Arc2FaceGenerator:
+    loaded = load_generator(f"arc2face:{folder}", device="cpu")
+    assert isinstance(loaded, Arc2FaceGenerator)
+    return loaded
+
+
+def test_photographs_follow_seed_and_identity(photographer: Arc2FaceGenerator) -> None:
+    vectors = unit_rows(2)
+    images = photographer.sample(vectors, [1, 2], steps=2)
+    assert images.shape == (2, 16, 16, 3)
+    assert images.dtype == np.uint8
+    assert np.array_equal(images, photographer.sample(vectors, [1, 2], steps=2))
+    assert not np.array_equal(images[0], photographer.sample(vectors[:1], [2], steps=2)[0])
+    assert not np.array_equal(images[0], photographer.sample(vectors[1:], [1], steps=2)[0])
+
+
+def test_the_vector_replaces_the_embedding_of_id_alone(photographer: Arc2FaceGenerator) -> None:
+    seen: list[torch.Tensor] = []
+    table = photographer.text_encoder.get_input_embeddings()
+    tokens = photographer.tokenizer("photo of a id person", padding="max_length", return_tensors="pt").input_ids
+    plain = table(tokens)[0]
+    vectors = torch.from_numpy(unit_rows(2))
+
+    # What arrives after the table and positions, minus the positions, is the table's row or the padded vector.
+    embeddings = next(m for name, m in photographer.text_encoder.named_modules() if name.endswith("embeddings"))
+    positions = embeddings.position_embedding.weight
+    handle = embeddings.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    identity_prompts(photographer.tokenizer, photographer.text_encoder, vectors)
+    handle.remove()
+    changed = seen[-1] - positions
+    where = int((tokens[0] == photographer.tokenizer.encode("id", add_special_tokens=False)[0]).nonzero())
+    padded = torch.nn.functional.pad(vectors, (0, WIDTH - DIMENSION))
+    assert torch.allclose(changed[:, where], padded, atol=1e-5)
+    others = [position for position in range(16) if position != where]
+    assert torch.allclose(changed[:, others], plain[others].expand(2, -1, -1), atol=1e-5)
+
+
+def test_no_hook_stays_behind(photographer: Arc2FaceGenerator) -> None:
+    before = photographer._empty_prompt()
+    photographer.sample(unit_rows(1), 0, steps=1)
+    assert torch.equal(before, photographer._empty_prompt())
+    assert not photographer.text_encoder.get_input_embeddings()._forward_hooks
+
+
+def test_guidance_one_needs_no_unconditional_branch(
+    photographer: Arc2FaceGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photographer, "_empty_prompt", lambda: pytest.fail("the empty prompt was encoded"))
+    photographer.sample(unit_rows(1), 0, steps=1, guidance=1.0)
+
+
+def test_images_can_be_had_smaller(folder: Path) -> None:
+    small = load_generator(f"arc2face:{folder}", device="cpu", image_size=12)
+    assert small.sample(unit_rows(1), 0, steps=1).shape == (1, 12, 12, 3)
+
+
+def test_vectors_of_another_embedder_are_refused(photographer: Arc2FaceGenerator, references) -> None:
+    with pytest.raises(ValueError, match=r"'toy'.*'arcface'"):
+        photographer.sample(references, 0, steps=1)
+
+
+def test_missing_parts_and_unnamed_embedders(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="arc2face"):
+        load_generator(f"arc2face:{tmp_path}")
+    for part in ("arc2face", "encoder", "vae", "tokenizer", "scheduler"):
+        (tmp_path / part).symlink_to(folder / part)
+    with pytest.warns(UserWarning, match="antelopev2"):
+        load_generator(f"arc2face:{tmp_path}", device="cpu")
+
+
+def test_a_nuisance_is_refused(photographer: Arc2FaceGenerator) -> None:
+    with pytest.raises(ValueError, match="identity vectors alone"):
+        photographer.sample(unit_rows(1), 0, nuisance=np.zeros((1, 5)))
