@@ -31,7 +31,7 @@ def evaluate(
     from ..evaluation import evaluate as score
 
     loaded = [load_suite(suite, pairs=pairs) for suite in suites]
-    model = load_embedder(embedder, device=device)
+    model = load_embedder(embedder, device=device, flip=False)  # the evaluator adds the mirror image itself
     table = BenchmarkTable(())
     for suite in loaded:
         table = table + score(model, suite, progress=True)
