@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator
 
@@ -74,9 +75,20 @@ class PackingExplorer:
         self._syncing = False
         self._build_controls(n, dimension, alpha)
         self._start()
-        # From a complete figure: one built empty and filled later saves and re-opens blank.
-        self.figure_widget = go.FigureWidget(self.figure())
-        self.ui = ipywidgets.VBox(
+        self._draw()
+
+    @functools.cached_property
+    def figure_widget(self) -> go.FigureWidget:
+        """The live picture, made when first asked for.
+
+        Late and from a complete figure: one built empty, or changed before it is on the screen, may stay blank.
+        """
+        return go.FigureWidget(self.figure())
+
+    @functools.cached_property
+    def ui(self) -> ipywidgets.VBox:
+        """The controls above the live picture, to be shown as the last line of a cell."""
+        return ipywidgets.VBox(
             [
                 ipywidgets.HBox([self.n_slider, self.dimension_slider]),
                 ipywidgets.HBox([self.alpha_slider, self.temperature_slider]),
@@ -84,7 +96,6 @@ class PackingExplorer:
                 self.figure_widget,
             ]
         )
-        self._draw()
 
     @property
     def run(self) -> PackingRun:
@@ -135,8 +146,9 @@ class PackingExplorer:
     def close(self) -> None:
         """Stop the task and give up the widgets; call it when the kernel goes on without the explorer."""
         self._pause()
-        for widget in (self.ui, *self.ui.children):
-            widget.close()
+        if "ui" in self.__dict__:
+            for widget in (self.ui, *self.ui.children):
+                widget.close()
 
     # Controls. Messages may arrive on another thread than the kernel's: callbacks hop to the loop that owns the run.
 
@@ -259,6 +271,17 @@ class PackingExplorer:
     # The picture.
 
     def _draw(self, everything: bool = False) -> None:
+        if "figure_widget" in self.__dict__:
+            self._draw_widget(everything)
+        last = self._run.history[-1]
+        self.readout.value = (
+            f"<b>step {last.step}</b>: smallest angle {last.min_angle_degrees:.2f}°, bound {self._bound:.2f}° "
+            f"({100 * last.min_angle_degrees / self._bound:.1f} %)"
+        )
+        if self._run.temperature is not None:
+            self._set(self.temperature_slider, value=self._run.temperature)
+
+    def _draw_widget(self, everything: bool) -> None:
         places = self._places()
         line = edge_coordinates(places, self._edges(places))
         steps, angles = self._progress()
@@ -276,13 +299,6 @@ class PackingExplorer:
                 reach = self._reach()
                 for axis in "xyz":
                     self.figure_widget.layout.scene[f"{axis}axis"].range = [-reach, reach]
-        last = self._run.history[-1]
-        self.readout.value = (
-            f"<b>step {last.step}</b>: smallest angle {last.min_angle_degrees:.2f}°, bound {self._bound:.2f}° "
-            f"({100 * last.min_angle_degrees / self._bound:.1f} %)"
-        )
-        if self._run.temperature is not None:
-            self._set(self.temperature_slider, value=self._run.temperature)
 
     def _places(self) -> np.ndarray:
         return _in_three(self._run.points.cpu().numpy())

@@ -133,7 +133,6 @@ def vector_map(
                 marker={"size": size, "color": color_of(index), "opacity": 0.75, "line": {"width": 0}},
             )
         )
-    figure.update_layout(legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 1.0, "xanchor": "right"})
     return figure
 
 

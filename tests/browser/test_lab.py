@@ -24,14 +24,15 @@ TOKEN = "local-test"
 # Generous: on a busy machine everything here is slow, and nothing here is about speed.
 PATIENCE_SECONDS = 300
 INSTALL = "apt-get install -y chromium"
-STATE = """() => {
-    const plots = [...document.querySelectorAll('.js-plotly-plot')];
-    const plot = plots.find(one => one.data?.[4]?.name === 'smallest angle');
-    return {points: plot.data[3].x.length, places: Array.from(plot.data[3].x).slice(0, 5), curve: plot.data[4].x.length,
-            readout: document.querySelector('.widget-html-content b').parentElement.innerText};
-}"""
-EXPLORER_SHOWN = """() => [...document.querySelectorAll('.js-plotly-plot')]
-    .some(one => one.data?.[4]?.name === 'smallest angle')"""
+# The live plot stands below its controls; the stored picture of it in the next cell is another plot.
+LIVE = "document.querySelector('.widget-vbox .js-plotly-plot')"
+STATE = f"""() => {{
+    const plot = {LIVE};
+    return {{points: plot.data[3].x.length, curve: plot.data[4].x.length,
+            places: Array.from(plot.data[3].x).slice(0, 5),
+            readout: document.querySelector('.widget-html-content b').parentElement.innerText}};
+}}"""
+EXPLORER_SHOWN = f"() => {LIVE}?.data?.length === 6 && {LIVE}.querySelector('.main-svg') !== null"
 ALL_CELLS_DONE = """() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'
     && ![...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(one => one.innerText.includes('*'))"""
 
@@ -99,8 +100,11 @@ class Lab:
         pytest.fail(f"JupyterLab did not start: {(self.folder / 'server.log').read_text()[-2000:]}")
 
     def kernels(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(self.url("api/kernels")) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(self.url("api/kernels")) as answer:
+                return json.load(answer)
+        except OSError:  # the server may refuse while a kernel starts
+            return []
 
     def wait_for_kernel(self) -> None:
         """Ask the server, because the page says "idle" before its kernel is there."""

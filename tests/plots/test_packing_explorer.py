@@ -34,7 +34,10 @@ def test_advance_is_the_same_on_every_run_and_moves_the_points_apart() -> None:
 def test_picture_without_widgets_is_the_picture_with_them() -> None:
     explorer = PackingExplorer(12, 3, gallery=gallery(), alpha=0.5)
     explorer.advance(20)
-    plain, live = explorer.figure(), explorer.figure_widget
+    live = explorer.figure_widget
+    assert explorer.ui.children[-1] is live
+    explorer.advance(20)
+    plain = explorer.figure()
     assert type(plain).__name__ == "Figure"
     for trace in (GALLERY, CONTACTS, POINTS, PROGRESS, BOUND):
         assert np.array_equal(plain.data[trace].x, live.data[trace].x, equal_nan=True)
@@ -45,6 +48,7 @@ def test_picture_without_widgets_is_the_picture_with_them() -> None:
 
 def test_sliders_restart_with_what_they_say() -> None:
     explorer = PackingExplorer(12)
+    assert len(explorer.figure_widget.data[POINTS].x) == 12
     explorer.advance(10)
     explorer.n_slider.value = 40
     assert len(explorer.figure_widget.data[POINTS].x) == 40 and explorer.run.steps == 1
@@ -98,6 +102,7 @@ def test_run_and_pause_on_a_loop() -> None:
         explorer.run_button.value = True
         await until(lambda: explorer.run.steps > 20)
         assert explorer.is_running and explorer.run_button.description == "pause"
+        assert len(explorer.figure_widget.data[POINTS].x) == 24
         explorer.n_slider.value = 32
         await until(lambda: len(explorer.figure_widget.data[POINTS].x) == 32 and explorer.run.steps > 5)
         assert explorer.is_running
