@@ -121,7 +121,7 @@ class TestEvaluate:
         pairs = PairSet("tiny", images, first, second, first == second, None, True, {})
         from hyperface_lib import embedding, evaluation
 
-        monkeypatch.setattr(embedding, "load_embedder", lambda spec, device: PixelEmbedder())
+        monkeypatch.setattr(embedding, "load_embedder", lambda spec, device, flip: PixelEmbedder())
         monkeypatch.setattr(
             evaluation, "load_suite", lambda spec, pairs=0, _set=pairs: evaluation.Suite.of(_set, name=spec)
         )
@@ -132,7 +132,7 @@ class TestEvaluate:
         assert {"model", "suite", "set", "accuracy", "accuracy_std", "pairs"} <= set(row)
         assert (row["model"], row["set"], row["pairs"]) == ("pixels", "tiny", 40)
         assert row["accuracy"] == 1.0
-        assert "1.0000" in text
+        assert "100.00 ± 0.00" in text
 
 
 class TestRun:

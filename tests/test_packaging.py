@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from hyperface_lib import __version__
+from hyperface_lib.assets import notebooks_folder
 from hyperface_lib.build.environment import environment_text
 from hyperface_lib.pipeline import plan_run
 
@@ -79,7 +80,7 @@ def test_the_papers_are_cited(checkout: Path) -> None:
 def test_every_profile_fits_the_notebooks(name: str) -> None:
     plan = plan_run(name)
     assert plan.profile.description
-    assert [step.name[:2] for step in plan.steps] == ["01", "02", "03", "04", "05"]
+    assert [step.name for step in plan.steps] == sorted(file.stem for file in notebooks_folder().glob("[0-9]*.ipynb"))
 
 
 def test_there_is_no_other_profile(checkout: Path) -> None:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
 from .output import RENDERED_NOTE, Device, JsonFile, console, save, show
 
-_SHOWN = ("model", "set", "accuracy", "accuracy_std", "standard_error", "pairs", "tpr_at_fpr_1e-3", "eer", "skipped")
+
+def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what fits a terminal, in per cent; the JSON keeps fractions and everything else."""
+    return {
+        "model": record["model"],
+        "set": record["set"],
+        "accuracy %": f"{100 * record['accuracy']:.2f} ± {100 * record['accuracy_std']:.2f}",
+        "std error": f"{100 * record['standard_error']:.2f}",
+        "pairs": record["pairs"],
+        "TPR@1e-3 %": f"{100 * record['tpr_at_fpr_1e-3']:.1f}",
+        "skipped": record["skipped"],
+    }
 
 
 def evaluate(
@@ -37,9 +49,10 @@ def evaluate(
         table = table + score(model, suite, progress=True)
     records = table.to_records()
     averages = {name: None if math.isnan(value) else value for name, value in table.average.items()}
-    rows: list[dict[str, Any]] = [{name: record.get(name) for name in _SHOWN} for record in records]
-    if len(rows) > 1:
-        rows += [{"model": name, "set": "average", "accuracy": value} for name, value in averages.items()]
+    rows = [_shown(record) for record in records]
+    for name, value in averages.items():
+        if len(rows) > 1 and value is not None:
+            rows.append({"model": name, "set": "average", "accuracy %": f"{100 * value:.2f}"})
     show(f"{embedder} on {', '.join(suites)}", rows)
     if any(record["set"].startswith("rendered") for record in records):
         console().print(RENDERED_NOTE)

@@ -34,6 +34,8 @@ from hyperface_lib.sphere import (
 
 # One slice of work on the kernel's loop: short enough that sliders and the pause button answer at once.
 _SLICE_SECONDS = 0.03
+# So long a frame may go unanswered, by a browser that is gone or a figure nobody has opened.
+_PATIENCE_SECONDS = 3.0
 _LARGEST_N = 2000
 _LARGEST_DIMENSION = 128
 _CONTACTS_UP_TO = 500
@@ -245,19 +247,36 @@ class PackingExplorer:
             self._task = None
 
     async def _drive(self) -> None:
-        """Step and draw until paused or done, giving the loop back between frames."""
-        task = asyncio.current_task()
+        """Step and draw until paused or done, giving the loop back between slices.
+
+        A frame is sent when the browser has drawn the one before: a slow one would otherwise be buried in frames and
+        answer minutes late. Stepping goes on meanwhile.
+        """
+        task, last_frame = asyncio.current_task(), 0.0
+        drawn = asyncio.Event()
+        drawn.set()
         while self._run.steps < self._max_steps:
             started = time.perf_counter()
-            while self._run.steps < self._max_steps:
+            while self._run.steps < self._max_steps and time.perf_counter() - started < _SLICE_SECONDS:
                 self._take(1)
-                if time.perf_counter() - started > _SLICE_SECONDS:
-                    break
-            self._draw()
+            if drawn.is_set() or time.perf_counter() - last_frame > _PATIENCE_SECONDS:
+                drawn.clear()
+                self._draw()
+                self._when_drawn(drawn.set)
+                last_frame = time.perf_counter()
             await asyncio.sleep(max(0.001, self._frame_seconds - (time.perf_counter() - started)))
+        self._draw()
         if self._task is task:
             self._task = None
         self._set(self.run_button, value=False, description="run")
+
+    def _when_drawn(self, action: Callable[[], None]) -> None:
+        """Act, on the kernel's loop, when the browser reports the last frame drawn; at once where nothing is shown."""
+        loop = self._loop
+        if loop is None or "figure_widget" not in self.__dict__:
+            action()
+        else:
+            self.figure_widget.on_edits_completed(lambda: loop.call_soon_threadsafe(action))
 
     def _set(self, control: ipywidgets.Widget, **values: object) -> None:
         """Change a control without hearing of it as if the reader had."""

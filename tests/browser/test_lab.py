@@ -23,6 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 TOKEN = "local-test"
 # Generous: on a busy machine everything here is slow, and nothing here is about speed.
 PATIENCE_SECONDS = 300
+MAX_STEPS = 100_000
 INSTALL = "apt-get install -y chromium"
 # The live plot stands below its controls; the stored picture of it in the next cell is another plot.
 LIVE = "document.querySelector('.widget-vbox .js-plotly-plot')"
@@ -65,6 +66,8 @@ class Lab:
         self.work.mkdir(parents=True)
         notebook = nbformat.read(notebooks_folder() / "02_packing.ipynb", as_version=4)
         parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        explorer = next(cell for cell in notebook.cells if "PackingExplorer(" in cell.source)
+        explorer.source = explorer.source.replace("seed=seed)", f"seed=seed, max_steps={MAX_STEPS})")
         parameters.source += "\nn, max_steps = 40, 60"  # the packings before the explorer are not what is tested
         nbformat.write(notebook, self.work / "02_packing.ipynb")
         with socket.socket() as free:
@@ -163,6 +166,18 @@ def run_all_cells(page: Any, lab: Lab) -> None:
     page.wait_for_function(ALL_CELLS_DONE)
 
 
+def settled(page: Any) -> dict[str, Any]:
+    """Wait until the plot stands still: a slow browser still draws frames sent before the pause."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    state = page.evaluate(STATE)
+    while time.monotonic() < deadline:
+        page.wait_for_timeout(2000)
+        before, state = state, page.evaluate(STATE)
+        if state == before:
+            return state
+    pytest.fail(f"the plot still moves {PATIENCE_SECONDS} seconds after the pause")
+
+
 def use_the_explorer(page: Any, artefacts: Path) -> None:
     readout = page.locator(".widget-html-content b").first
     readout.scroll_into_view_if_needed()
@@ -182,13 +197,13 @@ def use_the_explorer(page: Any, artefacts: Path) -> None:
     for _ in range(5):
         page.keyboard.press("ArrowRight")
     page.wait_for_function(f"want => ({STATE})().points === want", arg=before["points"] + 5 * 4)
+    page.wait_for_function(f"() => ({STATE})().curve > 20")
     page.screenshot(path=str(artefacts / "explorer-running.png"))
 
     run.click()
-    page.wait_for_timeout(1000)
-    paused = page.evaluate(STATE)
-    page.wait_for_timeout(1000)
-    assert page.evaluate(STATE) == paused
+    page.wait_for_function("() => document.querySelector('.widget-toggle-button').innerText.trim() === 'run'")
+    paused = settled(page)
+    assert f"step {MAX_STEPS - 1}:" not in paused["readout"], "the run ended by itself before it was paused"
 
     page.locator("button", has_text="reset").click()
     page.wait_for_function("() => /^step 0$/.test(document.querySelector('.widget-html-content b').innerText)")

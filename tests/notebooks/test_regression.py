@@ -37,7 +37,7 @@ def run_nbval(folder: Path, *files: Path) -> dict[tuple[str, int], bool]:
         number = re.search(r"Cell (\d+)", case.get("name", ""))
         assert number is not None, case.attrib
         passed = case.find("failure") is None and case.find("error") is None
-        results[case.get("classname", "").split(".")[-1], int(number[1])] = passed
+        results[case.get("classname", ""), int(number[1])] = passed
     return results
 
 

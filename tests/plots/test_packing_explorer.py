@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -145,3 +146,21 @@ def test_a_refusal_is_shown_where_the_reader_looks() -> None:
     explorer = PackingExplorer(12, gallery=gallery(count=5))
     explorer.dimension_slider.value = 7
     assert "rank of the gallery" in explorer.readout.value
+
+
+def test_frames_wait_for_a_slow_browser_but_steps_do_not() -> None:
+    async def scenario() -> None:
+        explorer = PackingExplorer(12, max_steps=100_000)
+        waiting: list[Callable[[], None]] = []
+        explorer.figure_widget.on_edits_completed = waiting.append
+        explorer.run_button.value = True
+        await until(lambda: len(waiting) == 1)
+        shown, steps = len(explorer.figure_widget.data[PROGRESS].x), explorer.run.steps
+        await until(lambda: explorer.run.steps > steps + 5)
+        assert len(explorer.figure_widget.data[PROGRESS].x) == shown
+        waiting[0]()
+        await until(lambda: len(waiting) == 2)
+        assert len(explorer.figure_widget.data[PROGRESS].x) > shown
+        explorer.close()
+
+    asyncio.run(scenario())
