@@ -35,7 +35,7 @@ $(BUILD_STAMP): $(STAMP)
 
 install: $(STAMP)  ## make .venv and install the kit in it
 
-run: $(STAMP)  ## run the five notebooks (PROFILE=ci|laptop|long|paper)
+run: $(STAMP)  ## run the notebooks (PROFILE=ci|laptop|long|paper)
 	@$(BIN)/hyperface run --profile $(PROFILE)
 
 check: $(STAMP)  ## lint, format, types, import direction

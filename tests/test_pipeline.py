@@ -309,6 +309,16 @@ def test_a_widget_leaves_a_note_in_the_html_copy(tmp_path: Path) -> None:
     assert "make lab" in html.write_html(tmp_path / "a.ipynb").read_text()
 
 
+def test_a_progress_bar_leaves_nothing_in_the_html_copy(tmp_path: Path) -> None:
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("embed(images, progress=True)")])
+    text = "embedding:   0%|          | 0/838 [00:00<?, ?photo/s]"
+    data = {"application/vnd.jupyter.widget-view+json": {"model_id": "x"}, "text/plain": text}
+    notebook.cells[0].outputs = [nbformat.v4.new_output("display_data", data)]
+    nbformat.write(notebook, tmp_path / "a.ipynb")
+    written = html.write_html(tmp_path / "a.ipynb").read_text()
+    assert "make lab" not in written and "photo/s" not in written
+
+
 def test_reports_name_every_step(world: Path) -> None:
     plan = pipeline.plan_run("ci")
     result = run.PipelineResult(plan, (execute.StepResult("01_first", "failed", 1.0, world / "x", None),), 1.0)

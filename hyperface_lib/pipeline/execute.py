@@ -97,8 +97,8 @@ def _papermill(step: Step, executed: Path) -> None:
             progress_bar=shown,
             # Each live figure would carry five megabytes of script.
             store_widget_state=False,
-            # Every kernel warns that it talks over TCP; it does so on this machine only.
-            extra_arguments=["--IPKernelApp.log_level=40"],
+            # Every kernel warns that it talks over TCP and says how it was shut down; errors of cells come otherwise.
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -15,6 +16,7 @@ from ..atomic import atomic_path
 _PLOTLY = "application/vnd.plotly.v1+json"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _SCRIPT = "plotly.min.js"
+_PROGRESS_BAR = re.compile(r"\d+%\|.*\[")
 _LIVE = "<p><em>A live control stands here when the notebook is opened in JupyterLab (<code>make lab</code>).</em></p>"
 
 
@@ -24,6 +26,8 @@ def write_html(executed: Path) -> Path:
     script = executed.parent / _SCRIPT
     drawn = 0
     for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [output for output in cell.outputs if not _is_progress_bar(output)]
         for output in cell.get("outputs", []):
             drawn += _made_static(output, first=drawn == 0)
     if drawn and not script.is_file():
@@ -37,6 +41,12 @@ def write_html(executed: Path) -> Path:
     with atomic_path(target) as temporary:
         temporary.write_text(text.replace('<script src=""></script>', ""), encoding="utf-8")
     return target
+
+
+def _is_progress_bar(output: NotebookNode) -> bool:
+    """Tell the bars of tqdm from live controls by their text, such as "rendering:  0%|     | 0/838 [00:00<?]"."""
+    data = output.get("data", {})
+    return _WIDGET in data and _PROGRESS_BAR.search(data.get("text/plain", "")) is not None
 
 
 def _made_static(output: NotebookNode, first: bool) -> int:

@@ -12,6 +12,7 @@ from PIL import Image
 from hyperface_lib.plots.theme import BLACK, new_figure
 
 _PADDING = 2
+_PAGE_WIDTH = 1000  # pixels across the text of a notebook
 _LABEL_HEIGHT = 18
 
 
@@ -60,19 +61,21 @@ def show_images(
     title: str = "",
     row_labels: Sequence[str] | None = None,
     column_labels: Sequence[str] | None = None,
-    zoom: float = 1.0,
+    zoom: float | None = None,
     quality: int = 85,
 ) -> go.Figure:
     """Show images side by side as a contact sheet.
 
     `images`: uint8 (n, H, W, 3), or one finished sheet (H, W, 3). Row and column labels stand at the edges.
-    `zoom` is screen pixels for one image pixel.
+    `zoom` is screen pixels for one image pixel: by default 1, or what makes the sheet fit the page.
     """
     single = isinstance(images, np.ndarray) and images.ndim == 3
     stack = [np.asarray(images)] if single else [np.asarray(image) for image in images]
     columns = 1 if single else max(1, min(columns, len(stack)))
     sheet = image_grid(stack, columns)
     height, width = sheet.shape[:2]
+    if zoom is None:
+        zoom = min(1.0, _PAGE_WIDTH / width)
     figure = _picture_figure(sheet, title, zoom, quality, left_margin=150 if row_labels else 10)
     cell_height, cell_width = stack[0].shape[0] + _PADDING, stack[0].shape[1] + _PADDING
     rows = -(-len(stack) // columns)

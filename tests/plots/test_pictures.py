@@ -94,3 +94,10 @@ def test_hardest_pairs_come_first(same: bool, first_pair: int, caption: str) -> 
 def test_hardest_pairs_need_a_cosine_for_each() -> None:
     with pytest.raises(ValueError, match="found 3 for 4"):
         hardest_pairs(FourPairs(), np.zeros(3), same=True)
+
+
+def test_a_wide_sheet_fits_the_page_and_a_small_one_keeps_its_pixels() -> None:
+    wide = show_images(flat_images([40] * 15, size=150), columns=15)
+    small = show_images(flat_images([40] * 4, size=64), columns=4)
+    assert wide.layout.width < 1100 < wide.layout.meta["pixels"][0]
+    assert small.layout.width >= small.layout.meta["pixels"][0]
