@@ -12,6 +12,7 @@ from hyperface_lib.faces.identity import Identity
 from hyperface_lib.faces.nuisance import Nuisance
 from hyperface_lib.faces.raster import close_hair, rasterise, vertex_normals
 from hyperface_lib.faces.shading import Look, Surface, Visible, shade
+from hyperface_lib.faces.skin_maps import load_skin_maps
 
 # A trace of a smile: the resting mesh looks grim.
 REST_EXPRESSION = {"browOuterUpLeft": 0.10, "browOuterUpRight": 0.10, "mouthSmileLeft": 0.22, "mouthSmileRight": 0.22}
@@ -25,7 +26,7 @@ class Renderer:
     def __init__(self, size: int) -> None:
         self.size = size
         self.head = load_head()
-        self.maps = skin.load_skin_maps(160 if size <= 64 else 224)
+        self.maps = load_skin_maps(160 if size <= 64 else 224)
         side = size * SUPERSAMPLING
         texels = self.maps.place.shape[0]
         self._depth = np.zeros((side, side), np.float32)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from hyperface_lib.faces.raster import CYLINDER_AXIS_Z
-from hyperface_lib.faces.skin import TEXTURE_BOTTOM, TEXTURE_TOP
+from hyperface_lib.faces.skin_maps import TEXTURE_BOTTOM, TEXTURE_TOP
 
 PUPIL_RADIUS, IRIS_RADIUS = 0.028, 0.073
 
