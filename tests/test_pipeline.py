@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,10 @@ from typing import Any
 import nbformat
 import pytest
 import yaml
+from nbformat.v4 import new_markdown_cell, new_notebook
 
 from hyperface_lib import pipeline
+from hyperface_lib.assets import notebooks_folder
 from hyperface_lib.pipeline import execute, html, keys, run
 
 FIRST = [
@@ -299,6 +302,27 @@ def test_the_html_copy_needs_no_network_for_its_figures(finished: Path) -> None:
     assert "require.min.js" not in text
     assert (folder / "plotly.min.js").stat().st_size > 1_000_000
     assert not (finished / "runs/ci/notebooks/01_first.html").read_text().count("Plotly.newPlot")
+
+
+def test_formulas_of_the_html_copy_need_no_network(tmp_path: Path) -> None:
+    text = "Angles $\\theta_y$ and code `$HOME` and `$x$`.\n\n$$ L = -\\log \\frac{a}{b} \\tag{L3} $$"
+    nbformat.write(new_notebook(cells=[new_markdown_cell(text)]), tmp_path / "a.ipynb")
+    written = html.write_html(tmp_path / "a.ipynb").read_text()
+    assert written.count("<math") == 2 and "<mfrac>" in written and "(L3)" in written and "\\tag" not in written
+    assert "<code>$HOME</code>" in written and "<code>$x$</code>" in written
+    assert not re.findall(r'(?:src|href)="https?:', written)
+    assert "x-mathjax-config" not in written
+
+
+def test_a_formula_that_cannot_be_converted_stays() -> None:
+    assert html.with_mathml("see $a^b^c$ there") == "see $a^b^c$ there"
+
+
+def test_every_formula_of_the_notebooks_can_be_converted() -> None:
+    for file in notebooks_folder().glob("[0-9]*.ipynb"):
+        for cell in nbformat.read(file, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                assert "$" not in re.sub(r"`[^`]*`", "", html.with_mathml(cell.source)), (file.name, cell.source)
 
 
 def test_a_widget_leaves_a_note_in_the_html_copy(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ from hyperface_lib.atomic import atomic_path, write_json
 from hyperface_lib.build.generator_codec import CodecTrainer, RecogniserFeatures, codec_report, encode_images
 from hyperface_lib.build.generator_data import HELD_OUT, IMAGE_SIZE, PROFILE, TRAINING, PictureStore
 from hyperface_lib.build.generator_denoiser import DenoiserData, DenoiserTrainer
+from hyperface_lib.build.team import Team, run_team
 from hyperface_lib.build.training_budget import CoreBudget, Stopwatch
 from hyperface_lib.embedding import load_embedder
 from hyperface_lib.evaluation.generator_scoring import score_generator
@@ -54,11 +55,12 @@ class InterruptedTrainingError(Exception):
 class Builder:
     """The stages, in the order of `STAGES`, on one working folder."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, team: Team | None = None) -> None:
         self.options = options
+        self.team = team or Team()
         self.work: Path = options.work
         self.work.mkdir(parents=True, exist_ok=True)
-        self.log = _logger(self.work / "generator.log")
+        self.log = _logger(self.work / "generator.log") if self.team.rank == 0 else logging.getLogger("hyperface.mute")
         self.training = PictureStore(self.work, replace(TRAINING, people=options.people))
         self.held_out = PictureStore(self.work, replace(HELD_OUT, people=options.held_out_people))
         self._stop = False
@@ -66,8 +68,7 @@ class Builder:
 
     def run(self, stages: Sequence[str]) -> None:
         """Run stages in order; SIGTERM and SIGINT write a checkpoint and stop."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
+        self.heed_signals()
         for stage in stages:
             self.log.info("stage %s", stage)
             try:
@@ -75,6 +76,11 @@ class Builder:
             except InterruptedTrainingError:
                 self.log.info("stopped in stage %s; the same command goes on from here", stage)
                 return
+
+    def heed_signals(self) -> None:
+        """Let SIGTERM and SIGINT stop the training after its step, with a checkpoint."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         del frame
@@ -143,7 +149,12 @@ class Builder:
         self.log.info("latents: %d pictures, %.0f img/s, spread %.3f", len(images), speed, latents.std())
 
     def denoiser(self) -> None:
-        """Train the denoiser; its checkpoint is FOLDER/denoiser.checkpoint.pt."""
+        """Train the denoiser, by a process for each core; its checkpoint is FOLDER/denoiser.checkpoint.pt."""
+        self._existing("latents.safetensors", "latents")
+        run_team(_train_denoiser, self.options.processes, (self.options,))
+
+    def train_denoiser(self) -> None:
+        """Do this process's part of training the denoiser."""
         trainer, conditioning, checkpoint = self._denoiser_trainer()
         codec = self._read_codec()
         reference: Any = load_embedder(self.options.reference, device="cpu")
@@ -151,10 +162,11 @@ class Builder:
         shape = (HELD_OUT.pictures, IMAGE_SIZE, IMAGE_SIZE, 3)
         people = np.array(self.held_out.images()).reshape(-1, *shape)[:_QUICK_PEOPLE]
         self.log.info(
-            "denoiser: %.2f M parameters, %d pictures, %s",
+            "denoiser: %.2f M parameters, %d pictures, %s, %d processes",
             parameter_count(trainer.denoiser) / 1e6,
             len(trainer.data.latents),
             trainer.dtype,
+            self.team.size,
         )
 
         def look() -> None:
@@ -191,15 +203,21 @@ class Builder:
         """Step until the budget is spent, with checkpoints, looks, and a line of log now and then."""
         saving = Stopwatch(60 * self.options.checkpoint_minutes, lambda: write_checkpoint(checkpoint, trainer.state()))
         looking = Stopwatch(60 * self.options.look_minutes, look)
+        leads = self.team.rank == 0  # the others only compute
         recent: list[dict[str, float]] = []
         started = time.monotonic()
         while trainer.fraction < 1:
-            if self._stop or time.monotonic() > self._deadline:
-                write_checkpoint(checkpoint, trainer.state())
-                raise InterruptedTrainingError
             cores = time.process_time()
             recent.append(trainer.step())
-            trainer.core_seconds += time.process_time() - cores
+            # Summed over the team, so that all of its members count, slow down and stop alike.
+            spent, stops = self.team.total(
+                [time.process_time() - cores, self._stop or time.monotonic() > self._deadline]
+            )
+            trainer.core_seconds += spent
+            if stops:
+                if leads:
+                    write_checkpoint(checkpoint, trainer.state())
+                raise InterruptedTrainingError
             if len(recent) == 250:
                 seconds = time.monotonic() - started
                 means = {key: float(np.mean([one[key] for one in recent])) for key in recent[0]}
@@ -213,10 +231,12 @@ class Builder:
                     _shown(means),
                 )
                 recent, started = [], time.monotonic()
-            saving.tick()
-            looking.tick()
-        write_checkpoint(checkpoint, trainer.state())
-        look()
+            if leads:
+                saving.tick()
+                looking.tick()
+        if leads:
+            write_checkpoint(checkpoint, trainer.state())
+            look()
 
     def _denoiser_trainer(self) -> tuple[DenoiserTrainer, Conditioning, Path]:
         torch.manual_seed(self.options.seed)
@@ -235,7 +255,7 @@ class Builder:
             data,
             CoreBudget(3600 * self.options.core_hours),
             seed=self.options.seed,
-            compiled=self.options.compile,
+            team=self.team,
         )
         checkpoint = self.work / "denoiser.checkpoint.pt"
         if checkpoint.exists():
@@ -296,6 +316,22 @@ class Builder:
         if not file.is_file():
             raise FileNotFoundError(f"{file}: expected the result of stage {stage!r}, found none: run that stage first")
         return file
+
+
+def _train_denoiser(team: Team, options: argparse.Namespace) -> None:
+    builder = Builder(options, team)
+    builder.heed_signals()
+    torch.set_num_threads(max(1, options.threads // team.size))
+    try:
+        builder.train_denoiser()
+    except InterruptedTrainingError:
+        if team.rank == 0:
+            raise
+
+
+def _usual_processes() -> int:
+    """Return the largest power of two that the cores allow, so that the batch can be shared equally."""
+    return min(8, 1 << ((os.cpu_count() or 1).bit_length() - 1))
 
 
 def _logger(file: Path) -> logging.Logger:
@@ -365,7 +401,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="torch threads")
     parser.add_argument("--workers", type=int, default=None, help="rendering processes")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--compile", action="store_true", help="torch.compile the denoiser (needs a C++ compiler)")
+    parser.add_argument(
+        "--processes", type=int, default=_usual_processes(), help="processes that share the denoiser's batches"
+    )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     Builder(options).run(STAGES if options.stage == "all" else (options.stage,))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its customary name
 
+from hyperface_lib.build.team import Team
 from hyperface_lib.build.training_budget import Budget, trapezoid
 from hyperface_lib.embedding.devices import autocast, training_dtype
 from hyperface_lib.synthesis.conditioning import condition
@@ -58,7 +59,8 @@ class DenoiserTrainer:
 
     The identity condition is half the time the person's mean vector, half the mean of a random few of their pictures,
     as galleries hold both. Every draw is a function of (seed, step), and the learning rate one of the budget: a run
-    that was interrupted goes on as if it had not been.
+    that was interrupted goes on as if it had not been. A team of processes shares each batch: every member holds all
+    the data and makes the step that one process would, up to rounding.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class DenoiserTrainer:
         recipe: DenoiserRecipe | None = None,
         seed: int = 0,
         precision: str = "auto",
-        compiled: bool = False,
+        team: Team | None = None,
     ) -> None:
+        self.team = team or Team()
         self.denoiser = denoiser.train()
         self.average: Denoiser = copy.deepcopy(denoiser).eval().requires_grad_(False)
         self.data = data
@@ -79,7 +82,7 @@ class DenoiserTrainer:
         self.seed = seed
         self.device = torch.device("cpu")
         self.dtype = training_dtype(self.device, precision)
-        self._forward: Callable[..., Any] = torch.compile(denoiser, dynamic=False) if compiled else denoiser
+        self._forward: Callable[..., Any] = self.team.wrap(denoiser)
         self._alphas = training_schedule().alphas_cumprod
         self._means = F.normalize(data.vectors.mean(dim=1), dim=1)
         self.optimizer = torch.optim.AdamW(
@@ -98,13 +101,14 @@ class DenoiserTrainer:
         return self.budget.fraction(self.step_number, self.core_seconds)
 
     def step(self) -> dict[str, float]:
-        """Make one step; return the unweighted loss of v and the length of the gradient."""
+        """Make one step; return the unweighted loss of v (on this member's rows) and the length of the gradient."""
         recipe = self.recipe
         draws = torch.Generator().manual_seed((self.seed << 32) + self.step_number)
         rate = recipe.learning_rate * trapezoid(self.fraction, self.step_number, recipe.warm_up_steps)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        noisy, times, conditions, velocity, weights = self._batch(draws)
+        mine = self.team.rows(recipe.batch_size)
+        noisy, times, conditions, velocity, weights = (drawn[mine] for drawn in self._batch(draws))
         with autocast(self.device, self.dtype):
             predicted = self._forward(noisy, times, encoder_hidden_states=None, class_labels=conditions).sample
         losses = (predicted.float() - velocity).square().mean(dim=(1, 2, 3))

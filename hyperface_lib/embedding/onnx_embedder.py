@@ -20,6 +20,12 @@ _NODES_LOOKED_AT = 8
 _SUBTRACT, _MULTIPLY = ("Sub", "_minus"), ("Mul", "_mul")
 
 
+def file_fingerprint(path: str | Path) -> str:
+    """Return the fingerprint of the embedder in an ONNX file: the first 16 hexadecimal digits of its SHA-256."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()[:16]
+
+
 class OnnxEmbedder:
     """Embed crops with a recognition network stored as ONNX, on the processor through onnxruntime.
 
@@ -52,7 +58,7 @@ class OnnxEmbedder:
         self.name = name or f"onnx:{source}"
         self.flip = flip
         self.batch_size = fixed_batch or batch_size
-        self.fingerprint = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+        self.fingerprint = file_fingerprint(source)
         self.mean, self.std = (0.0, 1.0) if normalises_itself(source) else (127.5, 127.5)
 
     def embed_raw(self, images: Images, progress: bool = False) -> NDArray[np.float32]:

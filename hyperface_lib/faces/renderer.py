@@ -10,8 +10,8 @@ from hyperface_lib.faces import camera, skin
 from hyperface_lib.faces.head import HAIR, load_head
 from hyperface_lib.faces.identity import Identity
 from hyperface_lib.faces.nuisance import Nuisance
-from hyperface_lib.faces.raster import close_hair, rasterise, vertex_normals
-from hyperface_lib.faces.shading import Look, Surface, Visible, shade
+from hyperface_lib.faces.raster import CYLINDER_AXIS_Z, close_hair, rasterise, vertex_normals
+from hyperface_lib.faces.shading import Look, Surface, Visible, locate, shade
 from hyperface_lib.faces.skin_maps import load_skin_maps
 
 # A trace of a smile: the resting mesh looks grim.
@@ -34,8 +34,12 @@ class Renderer:
         self._weight_b, self._weight_c = np.zeros_like(self._depth), np.zeros_like(self._depth)
         self._colour, self._alpha = np.zeros((side, side, 3), np.float32), np.zeros_like(self._depth)
         self._normals = np.zeros_like(self.head.rest)
+        self._angle = np.arctan2(self.head.rest[:, 0], self.head.rest[:, 2] - CYLINDER_AXIS_Z)
         self._lift = np.zeros(self.head.vertex_count, np.float32)
         self._texture = np.zeros((texels, texels, 4), np.float32)
+        self._needed = np.zeros((texels, texels), bool)
+        texel_at = np.zeros((side, side, 2), np.float32)
+        self._visible = Visible(self._triangle_at, self._weight_b, self._weight_c, texel_at)
         self._surface = Surface(
             self.head.triangles,
             self.head.triangle_material,
@@ -106,9 +110,10 @@ class Renderer:
     def _draw(self, points: np.ndarray, identity: Identity, nuisance: Nuisance) -> np.ndarray:
         head = self.head
         spec = skin.mix_paint(identity, nuisance, self.age_years(identity, nuisance))
-        self._paint(identity, spec, nuisance.yaw_degrees)
         placement = self.place(points, nuisance)
-        skin.hair_lift(head.rest, head.vertex_material, head.hair_room, spec, identity.hair_volume, self._lift)
+        skin.hair_lift(
+            head.rest, self._angle, head.vertex_material, head.hair_room, spec, identity.hair_volume, self._lift
+        )
         vertex_normals(points, head.triangles, self._normals)
         points = points + self._normals * self._lift[:, None]
         vertex_normals(points, head.triangles, self._normals)
@@ -130,8 +135,10 @@ class Renderer:
             close_hair(
                 self._triangle_at, self._weight_b, self._weight_c, head.triangle_material, self._depth.shape[0] // 20
             )
+        locate(self._visible, self._surface, self._needed)
+        self._paint(identity, spec, nuisance.yaw_degrees)
         shade(
-            Visible(self._triangle_at, self._weight_b, self._weight_c),
+            self._visible,
             self._surface,
             self._normals @ placement.turn.T,
             self._texture,
@@ -143,12 +150,11 @@ class Renderer:
 
     def _paint(self, identity: Identity, spec: skin.Paint, yaw_degrees: float) -> None:
         maps, texels = self.maps, len(self._texture)
-        fields = np.stack([identity.albedo, np.roll(identity.albedo, 7)]).astype(np.float32) / np.float32(
+        tones = np.stack([identity.albedo, np.roll(identity.albedo, 7)]).astype(np.float32) / np.float32(
             np.sqrt(len(identity.albedo))
         )
-        low, high = (fields @ maps.albedo).reshape(2, texels, texels)
         visible = np.cos((np.arange(texels) + 0.5) / texels * 2 * np.pi - np.pi + np.radians(yaw_degrees)) > -0.45
-        skin.paint(maps.place, visible, low, high, maps.eye_x, maps.eye_y, spec, self._texture)
+        skin.paint(maps.place, maps.albedo, tones, self._needed, visible, maps.eye_x, maps.eye_y, spec, self._texture)
 
 
 def mix_look(identity: Identity, nuisance: Nuisance, spec: skin.Paint) -> Look:

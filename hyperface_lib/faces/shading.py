@@ -32,11 +32,15 @@ class Look(NamedTuple):
 
 
 class Visible(NamedTuple):
-    """What the z-buffer found: the triangle at each pixel (r, r), -1 for none, and its barycentric weights."""
+    """What the z-buffer found: the triangle at each pixel (r, r), -1 for none, and its barycentric weights.
+
+    `texel_at` (r, r, 2) is where skin lies on the texture, column then row, as `locate` writes it.
+    """
 
     triangle_at: np.ndarray
     weight_b: np.ndarray
     weight_c: np.ndarray
+    texel_at: np.ndarray
 
 
 class Surface(NamedTuple):
@@ -52,13 +56,44 @@ class Surface(NamedTuple):
 
 
 @njit(cache=True, fastmath=True, nogil=True)
+def locate(visible, surface, needed):  # type: ignore[no-untyped-def]
+    """Write where each pixel of skin lies on the texture, and mark in `needed` (t, t) the texels it is mixed from.
+
+    A picture shows a third of its texture: only that has to be painted.
+    """
+    triangle_at, weight_b, weight_c = visible.triangle_at, visible.weight_b, visible.weight_c
+    triangles, material, rest, texel_at = surface.triangles, surface.material, surface.rest, visible.texel_at
+    rows, columns = triangle_at.shape
+    texels = needed.shape[0]
+    needed[:] = False
+    for py in range(rows):
+        for px in range(columns):
+            t = triangle_at[py, px]
+            if t < 0 or material[t] != 0:
+                continue
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            w1, w2 = weight_b[py, px], weight_c[py, px]
+            w0 = 1 - w1 - w2
+            rx = w0 * rest[a, 0] + w1 * rest[b, 0] + w2 * rest[c, 0]
+            ry = w0 * rest[a, 1] + w1 * rest[b, 1] + w2 * rest[c, 1]
+            rz = w0 * rest[a, 2] + w1 * rest[b, 2] + w2 * rest[c, 2]
+            u = (math.atan2(rx, rz - CYLINDER_AXIS_Z) / (2 * math.pi) + 0.5) * texels - 0.5
+            v = (TEXTURE_TOP - ry) / (TEXTURE_TOP - TEXTURE_BOTTOM) * texels - 0.5
+            u = min(max(u, 0.0), texels - 1.001)
+            v = min(max(v, 0.0), texels - 1.001)
+            texel_at[py, px, 0], texel_at[py, px, 1] = u, v
+            i, j = int(u), int(v)
+            needed[j, i] = needed[j, i + 1] = needed[j + 1, i] = needed[j + 1, i + 1] = True
+
+
+@njit(cache=True, fastmath=True, nogil=True)
 def shade(visible, surface, normals, texture, look, out, alpha):  # type: ignore[no-untyped-def]
     """Write linear RGB (r, r, 3) and coverage (r, r) of the visible triangles."""
     triangle_at, weight_b, weight_c = visible.triangle_at, visible.weight_b, visible.weight_c
     triangles, material, rest = surface.triangles, surface.material, surface.rest
     lips, cavity, occlusion, eyes = surface.lips, surface.mouth_cavity, surface.occlusion, surface.eye_centres
+    texel_at = visible.texel_at
     rows, columns = triangle_at.shape
-    texels = texture.shape[0]
     for py in range(rows):
         for px in range(columns):
             t = triangle_at[py, px]
@@ -82,10 +117,7 @@ def shade(visible, surface, normals, texture, look, out, alpha):  # type: ignore
             part = material[t]
             gloss, shininess = 0.0, 12.0
             if part == 0:
-                u = (math.atan2(rx, rz - CYLINDER_AXIS_Z) / (2 * math.pi) + 0.5) * texels - 0.5
-                v = (TEXTURE_TOP - ry) / (TEXTURE_TOP - TEXTURE_BOTTOM) * texels - 0.5
-                u = min(max(u, 0.0), texels - 1.001)
-                v = min(max(v, 0.0), texels - 1.001)
+                u, v = texel_at[py, px, 0], texel_at[py, px, 1]
                 i, j = int(u), int(v)
                 fu, fv = u - i, v - j
                 q0, q1, q2, q3 = (1 - fu) * (1 - fv), fu * (1 - fv), (1 - fu) * fv, fu * fv
@@ -163,7 +195,7 @@ def shade(visible, surface, normals, texture, look, out, alpha):  # type: ignore
             if facing > 0:  # Blinn half vector between the light and a camera far in front
                 hx, hy, hz = look.direction[0], look.direction[1], look.direction[2] + 1
                 half = 1 / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
-                shine = max((nx * hx + ny * hy + nz * hz) * half, 0.0) ** shininess * gloss
+                shine = np.float32(max((nx * hx + ny * hy + nz * hz) * half, 0.0)) ** np.float32(shininess) * gloss
             for channel in range(3):
                 s = look.ambient[channel]
                 light = (

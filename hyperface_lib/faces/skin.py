@@ -96,9 +96,10 @@ def hat_height(theta, hat):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # type: ignore[no-untyped-def]
-    """Paint a (t, t, 4) texture: linear RGB and, last, how much of the texel is hair or cloth (no skin gloss).
+def paint(place, albedo, tones, needed, visible, eye_x, eye_y, spec, out):  # type: ignore[no-untyped-def]
+    """Paint the `needed` texels of a (t, t, 4) texture: linear RGB and how much is hair or cloth (no skin gloss).
 
+    The two rows of `tones` mix the smooth colour fields `albedo` (t, t, k) to lightness and redness of this person.
     Columns not marked in `visible` (t,) are on the far side of the head: below the crown they get one plain colour.
     """
     size = out.shape[0]
@@ -106,6 +107,8 @@ def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # ty
     ink = 0.75
     for row in range(size):
         for column in range(size):
+            if not needed[row, column]:
+                continue
             p = place[row, column]
             if not visible[column] and p[Y] < BACK_OF_HEAD:
                 plain = (
@@ -116,13 +119,17 @@ def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # ty
                 out[row, column, 2] = plain[2]
                 out[row, column, 3] = 1.0
                 continue
+            low = high = np.float32(0.0)
+            for k in range(albedo.shape[2]):
+                low += tones[0, k] * albedo[row, column, k]
+                high += tones[1, k] * albedo[row, column, k]
             x, y, theta, front = p[X], p[Y], p[THETA], p[FRONT]
             side, turn = abs(x), abs(theta)
-            lightness = 1 + 0.085 * low_field[row, column] + 0.02 * p[PORES] + spec.age * 0.035 * p[LINES]
+            lightness = 1 + 0.085 * low + 0.02 * p[PORES] + spec.age * 0.035 * p[LINES]
             red = (
                 (0.5 + 0.25 * spec.flush[0] + 0.9 * spec.makeup) * p[CHEEK]
                 + (0.4 + 0.2 * spec.flush[1]) * p[NOSE]
-                + 0.35 * high_field[row, column]
+                + 0.35 * high
             )
             r = spec.base[0] * lightness * (1 + 0.03 * red)
             g = spec.base[1] * lightness * (1 - 0.09 * red)
@@ -199,9 +206,7 @@ def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # ty
                 cloth = step(-0.05, 0.06, y - line)
                 if cloth > 0:
                     wave = math.sin(
-                        theta * 84
-                        + (1.5 + 5 * spec.waves) * math.sin(y * (3 + 9 * spec.waves))
-                        + 2.5 * low_field[row, column]
+                        theta * 84 + (1.5 + 5 * spec.waves) * math.sin(y * (3 + 9 * spec.waves)) + 2.5 * low
                     )
                     shine = (0.80 + 0.24 * (0.5 + 0.5 * wave)) * (0.9 + 0.22 * p[GRAIN])
                     r += cloth * (spec.hair[0] * shine - r)
@@ -214,7 +219,7 @@ def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # ty
                     if spec.hat == 1:  # knitted: a turned-up band, ribs
                         knit = (0.80 + 0.25 * (0.5 + 0.5 * math.sin(theta * 70))) * (0.72 if y < rim + 0.22 else 1.0)
                     else:  # soft folds around the face
-                        knit = 0.88 + 0.14 * math.sin(turn * 16 + 1.5 * low_field[row, column])
+                        knit = 0.88 + 0.14 * math.sin(turn * 16 + 1.5 * low)
                     r += w * (spec.hat_rgb[0] * knit - r)
                     g += w * (spec.hat_rgb[1] * knit - g)
                     b += w * (spec.hat_rgb[2] * knit - b)
@@ -255,14 +260,14 @@ def paint(place, visible, low_field, high_field, eye_x, eye_y, spec, out):  # ty
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def hair_lift(rest, material, room, spec, volume, out):  # type: ignore[no-untyped-def]
-    """Write how far (decimetres) each vertex of the scalp moves outwards for hair, hat and cap."""
+def hair_lift(rest, angle, material, room, spec, volume, out):  # type: ignore[no-untyped-def]
+    """Write how far (decimetres) each vertex, at cylinder angle `angle`, moves outwards for hair, hat and cap."""
     for i in range(rest.shape[0]):
         out[i] = 0.0
         if material[i] != 0:
             continue
         x, y = rest[i, 0], rest[i, 1]
-        theta = math.atan2(x, rest[i, 2] - 0.35)
+        theta = angle[i]
         lift = 0.0
         if spec.recession < 1.5:
             above = y - hairline_height(x, theta, spec.hairline, spec.recession, spec.fringe, False)

@@ -34,7 +34,7 @@ TEXTURE_BOTTOM, TEXTURE_TOP = 5.4, 8.7
 
 
 class SkinMaps(NamedTuple):
-    """What `paint` reads about the texels of a t x t texture: (t, t, 16) places and (24, t * t) smooth colours."""
+    """What `paint` reads about the texels of a t x t texture: (t, t, 16) places and (t, t, 24) smooth colours."""
 
     place: np.ndarray
     albedo: np.ndarray
@@ -131,4 +131,5 @@ def load_skin_maps(texels: int) -> SkinMaps:
         LINES: lines,
     }.items():
         place[..., channel] = values
-    return SkinMaps(place, albedo, eye_x, eye_y)
+    by_texel = np.ascontiguousarray(albedo.T).reshape(texels, texels, ALBEDO_FIELDS)
+    return SkinMaps(place, by_texel, eye_x, eye_y)

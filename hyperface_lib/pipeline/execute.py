@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import time
 import warnings
@@ -83,6 +84,8 @@ def stored_key(executed: Path) -> str | None:
 
 
 def _papermill(step: Step, executed: Path) -> None:
+    # Threads that wait by spinning take the cores from whatever else runs, and a notebook is never alone on a machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     shown = {"desc": step.name, "leave": False} if sys.stderr.isatty() else False
     # papermill reports every cell in its log; the summary and the notebook itself say more.
     logging.getLogger("papermill").setLevel(logging.ERROR)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import nbformat
+from latex2mathml.converter import convert as mathml
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from plotly.io import to_html
@@ -17,6 +18,10 @@ _PLOTLY = "application/vnd.plotly.v1+json"
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _SCRIPT = "plotly.min.js"
 _PROGRESS_BAR = re.compile(r"\d+%\|.*\[")
+# Display formulas may go over lines, those in a text do not; code between backticks is no formula.
+_FORMULA = re.compile(r"(`+).*?\1|\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
+_MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
+_TAG = re.compile(r"\\tag\{(.*?)\}")
 _LIVE = "<p><em>A live control stands here when the notebook is opened in JupyterLab (<code>make lab</code>).</em></p>"
 
 
@@ -26,6 +31,8 @@ def write_html(executed: Path) -> Path:
     script = executed.parent / _SCRIPT
     drawn = 0
     for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = with_mathml(cell.source)
         if "outputs" in cell:
             cell.outputs = [output for output in cell.outputs if not _is_progress_bar(output)]
         for output in cell.get("outputs", []):
@@ -39,8 +46,31 @@ def write_html(executed: Path) -> Path:
     text, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": executed.stem}})
     target = executed.with_suffix(".html")
     with atomic_path(target) as temporary:
-        temporary.write_text(text.replace('<script src=""></script>', ""), encoding="utf-8")
+        temporary.write_text(_MATHJAX.sub("", text.replace('<script src=""></script>', "")), encoding="utf-8")
     return target
+
+
+def with_mathml(text: str) -> str:
+    """Replace the TeX formulas of a Markdown text by MathML, which browsers draw without MathJax and its network.
+
+    A formula that cannot be converted stays as it is.
+    """
+    return _FORMULA.sub(_formula, text)
+
+
+def _formula(match: re.Match[str]) -> str:
+    tex = match["display"] or match["inline"]
+    if tex is None:  # code
+        return match[0]
+    tag = _TAG.search(tex)
+    try:
+        drawn = mathml(_TAG.sub("", tex).strip(), display="block" if match["display"] else "inline")
+    except Exception:  # the converter's dozen exceptions have no class in common, and TeX as it stands can be read
+        return match[0]
+    if match["inline"]:
+        return drawn
+    number = f'<span style="float: right">({tag[1]})</span>' if tag else ""
+    return f"<div>{number}{drawn}</div>"
 
 
 def _is_progress_bar(output: NotebookNode) -> bool:

@@ -20,8 +20,8 @@ from hyperface_lib.sphere.run import PackingRun
 from hyperface_lib.sphere.schedule import default_annealing
 from hyperface_lib.sphere.subspace import as_basis
 
-# The paper's weight. Measured on galleries of clustered embeddings it costs 1 to 2 degrees of angle and takes the mean
-# cosine to the nearest gallery vector from .15-.40 to .7-.8; from 2 on the points become gallery people.
+# The paper's weight. 200 points on the reference gallery, alpha 0 / .1 / .25 / .5 / 1 / 2: min angle 90.0 / 89.4 /
+# 88.5 / 86.1 / 82.5 / 79.0 degrees, mean cosine to the nearest gallery vector .44 / .62 / .71 / .83 / .92 / .96.
 DEFAULT_ALPHA = 0.5
 
 _SMALL_COUNT = 600

@@ -1,5 +1,6 @@
 """Unit vectors to images: generators conditioned on identity, and data sets drawn with them."""
 
+from .aligned import AlignedGenerator
 from .dataset import DatasetParameters, generate_dataset, read_dataset
 from .loading import load_generator
 from .protocol import Generator
@@ -7,6 +8,7 @@ from .reference_generator import ReferenceGenerator
 from .seeds import image_seed, scattered
 
 __all__ = [
+    "AlignedGenerator",
     "DatasetParameters",
     "Generator",
     "ReferenceGenerator",

@@ -22,6 +22,7 @@ from tqdm.auto import tqdm
 
 from hyperface_lib.embedding.devices import resolve_device
 from hyperface_lib.embedding.images import to_images
+from hyperface_lib.embedding.onnx_embedder import file_fingerprint
 from hyperface_lib.runs import IdentityVectors
 
 from .conditioning import read_json
@@ -37,6 +38,7 @@ PROMPT = "photo of a id person"
 PLACEHOLDER = "id"
 EMBEDDER_NAME = "arcface"
 _EMBEDDER_NOTE = "embedder.json"
+_EMBEDDER_FILE = "arcface.onnx"
 _STEPS = 25
 _GUIDANCE = 3.0
 
@@ -44,9 +46,9 @@ _GUIDANCE = 3.0
 class Arc2FaceGenerator:
     """Draw photographs of ArcFace vectors (n, 512) with the parts of Arc2Face.
 
-    The published weights are conditioned on one embedder, the `arcface.onnx` that comes with them; its fingerprint is
-    not written in them. `embedder_fingerprint` of a file `embedder.json` in the folder is required of the references;
-    without it the generator warns and trusts the caller.
+    The published weights are conditioned on one embedder, the `arcface.onnx` that comes with them, and do not say so.
+    Where that file lies in the folder, references must come from it; a file `embedder.json` with `embedder_name` and
+    `embedder_fingerprint` names another. Without both the generator warns and trusts the caller.
     """
 
     def __init__(
@@ -102,12 +104,11 @@ class Arc2FaceGenerator:
                     f"{root / part}: expected a part of Arc2Face (arc2face and encoder are in its own repository; vae, "
                     "tokenizer and scheduler in stable-diffusion-v1-5), found none"
                 )
-        note = root / _EMBEDDER_NOTE
-        metadata = read_json(note) if note.is_file() else {}
+        metadata = _about_embedder(root)
         if "embedder_fingerprint" not in metadata:
             warnings.warn(
-                f"{note} does not name the embedder: the vectors must come from the arcface.onnx of Arc2Face's own "
-                "antelopev2 folder, and nothing here can check that they do",
+                f"{root} holds no {_EMBEDDER_FILE}: the vectors must come from that file of Arc2Face's own repository, "
+                "and nothing here can check that they do",
                 stacklevel=2,
             )
         with _quiet_loading():
@@ -207,6 +208,16 @@ def identity_prompts(tokenizer: Any, text_encoder: Any, identities: Tensor) -> T
         return text_encoder(tokens.to(identities.device).expand(len(identities), -1))[0]
     finally:
         hook.remove()
+
+
+def _about_embedder(root: Path) -> dict[str, Any]:
+    """Say which embedder the weights are conditioned on: by a note in the folder, else by the file that lies there."""
+    note, file = root / _EMBEDDER_NOTE, root / _EMBEDDER_FILE
+    if note.is_file():
+        return dict(read_json(note))
+    if not file.is_file():
+        return {}
+    return {"embedder_name": f"onnx:{file}", "embedder_fingerprint": file_fingerprint(file)}
 
 
 def _tokens(tokenizer: Any, prompt: str) -> Tensor:

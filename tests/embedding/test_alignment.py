@@ -55,7 +55,7 @@ def test_an_exact_similarity_is_recovered(scale, angle, x, y, seed):
 @settings(deadline=None)
 @given(seed=st.integers(0, 10_000))
 def test_equals_scikit_image_on_noisy_points(seed):
-    transform = pytest.importorskip("skimage.transform", reason="run make install-dev")
+    transform = pytest.importorskip("skimage.transform", reason="run make install")
     rng = np.random.default_rng(seed)
     source = rng.normal(scale=30, size=(5, 2)) + 100
     expected = transform.SimilarityTransform.from_estimate(source, ARCFACE_TEMPLATE).params[:2]
@@ -120,7 +120,7 @@ def test_an_identity_warp_changes_no_pixel():
 
 
 def test_equals_scikit_image_bilinear_when_enlarging():
-    transform = pytest.importorskip("skimage.transform", reason="run make install-dev")
+    transform = pytest.importorskip("skimage.transform", reason="run make install")
     rng = np.random.default_rng(1)
     image = np.asarray(Image.fromarray(rng.integers(0, 256, (12, 12, 3), np.uint8)).resize((60, 60)))
     matrix = similarity(1.6, 0.3, (5, -8))

@@ -25,12 +25,12 @@ from hyperface_lib.embedding.detection import (
 )
 
 HAS_PHOTOS = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
-needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install-photos")
+needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install")
 
 
 @pytest.fixture(scope="module")
 def astronaut():
-    return pytest.importorskip("skimage.data", reason="run make install-dev").astronaut()
+    return pytest.importorskip("skimage.data", reason="run make install").astronaut()
 
 
 @pytest.fixture(scope="module")
@@ -170,7 +170,7 @@ def test_a_missing_extra_is_one_sentence_with_the_command(monkeypatch, module):
     if module == "face_recognition_models":
         monkeypatch.setattr(detection, "import_dlib", lambda: None)
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ModuleNotFoundError, match=r"pip install 'hyperface-kit\[photos\]' or make install-photos\.$"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'hyperface-kit\[photos\]' or make install\.$"):
         require_photo_models()
 
 

@@ -15,12 +15,12 @@ from hyperface_lib.embedding.protocol import Embedder
 from hyperface_lib.embedding.workers import map_ordered, worker_count
 
 HAS_PHOTOS = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
-needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install-photos")
+needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install")
 
 
 @pytest.fixture(scope="module")
 def chips():
-    astronaut = pytest.importorskip("skimage.data", reason="run make install-dev").astronaut()
+    astronaut = pytest.importorskip("skimage.data", reason="run make install").astronaut()
     chip = DlibChipCropper().crop(astronaut, FaceBox(175, 76, 265, 166))
     noise = np.random.default_rng(0).integers(0, 256, chip.shape, np.uint8)
     darker = (chip * 0.8).astype(np.uint8)
@@ -83,7 +83,7 @@ def test_other_images_are_refused(images, error):
 
 def test_a_missing_extra_is_one_sentence_with_the_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(ModuleNotFoundError, match="make install-photos"):
+    with pytest.raises(ModuleNotFoundError, match="make install"):
         DlibEmbedder()
 
 

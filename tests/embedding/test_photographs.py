@@ -15,7 +15,7 @@ from hyperface_lib.embedding.photographs import crop_photographs, embed_photogra
 from hyperface_lib.formats.images import ImageFiles
 
 HAS_PHOTOS = all(importlib.util.find_spec(name) for name in ("dlib", "face_recognition_models"))
-needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install-photos")
+needs_photos = pytest.mark.skipif(not HAS_PHOTOS, reason="dlib is not installed: run make install")
 
 
 class Pixels:
@@ -44,7 +44,7 @@ class Pixels:
 
 @pytest.fixture(scope="module")
 def astronaut():
-    image = pytest.importorskip("skimage.data", reason="run make install-dev").astronaut()
+    image = pytest.importorskip("skimage.data", reason="run make install").astronaut()
     return np.ascontiguousarray(image[20:276, 92:348])
 
 
@@ -213,7 +213,7 @@ def test_an_unknown_choice_is_refused(files):
 
 def test_a_missing_extra_stops_at_once(monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
-    with pytest.raises(ModuleNotFoundError, match="make install-photos"):
+    with pytest.raises(ModuleNotFoundError, match="make install"):
         embed_photographs(Pixels(), ["anything.jpg"])
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from hyperface_lib.faces import RENDERER_VERSION, FaceWorld, Identity, Nuisance, contact_sheet
 from hyperface_lib.faces.camera import ARCFACE_TEMPLATE, similarity
+from hyperface_lib.faces.renderer import Renderer
 
 PLAIN = Nuisance(noise=0.0)
 
@@ -168,3 +169,12 @@ def test_contact_sheet() -> None:
         contact_sheet([])
     with pytest.raises(ValueError, match="one size"):
         contact_sheet([images[0], np.zeros((4, 4, 3), np.uint8)])
+
+
+def test_nothing_of_an_earlier_picture_is_left() -> None:
+    """Only texels that are seen are painted; whatever an earlier picture left on the others must not show."""
+    used, fresh = Renderer(64), Renderer(64)
+    people, pictures = [Identity.random(seed) for seed in range(6)], [Nuisance.random(seed) for seed in range(6)]
+    used.render(people[:5], pictures[:5])
+    used._texture[~used._needed] = 1e3
+    np.testing.assert_array_equal(used.render(people[5:], pictures[5:]), fresh.render(people[5:], pictures[5:]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -157,8 +158,16 @@ def test_missing_parts_and_unnamed_embedders(folder: Path, tmp_path: Path) -> No
         load_generator(f"arc2face:{tmp_path}")
     for part in ("arc2face", "encoder", "vae", "tokenizer", "scheduler"):
         (tmp_path / part).symlink_to(folder / part)
-    with pytest.warns(UserWarning, match="antelopev2"):
+    with pytest.warns(UserWarning, match="holds no arcface.onnx"):
         load_generator(f"arc2face:{tmp_path}", device="cpu")
+
+
+def test_the_embedder_file_beside_the_weights_says_whose_vectors_they_take(folder: Path, tmp_path: Path) -> None:
+    for part in ("arc2face", "encoder", "vae", "tokenizer", "scheduler"):
+        (tmp_path / part).symlink_to(folder / part)
+    (tmp_path / "arcface.onnx").write_bytes(b"a network")
+    loaded = load_generator(f"arc2face:{tmp_path}", device="cpu")
+    assert loaded.embedder_fingerprint == hashlib.sha256(b"a network").hexdigest()[:16]
 
 
 def test_a_nuisance_is_refused(photographer: Arc2FaceGenerator) -> None:
