@@ -214,6 +214,17 @@ class TestRun:
         assert Run("mine", announce=told.append).read_gallery().source == "run 'mine'"
         assert len(told) == 1
 
+    def test_a_step_that_was_not_run_is_told_once_however_many_variants_it_makes(self, data: Path) -> None:
+        for name in ("packed", "random"):
+            Run(data / "runs" / "reference").write_references(name, vectors_of())
+        Run(data / "runs" / "reference").write_gallery(vectors_of())
+        told: list[str] = []
+        run = Run("mine", announce=told.append)
+        for name in ("packed", "random", "packed"):
+            run.read_references(name)
+        run.read_gallery()
+        assert ["02_packing" in line for line in told] == [True, False]
+
     def test_the_notice_is_printed(self, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
         Run(data / "runs" / "reference").write_references("packed", vectors_of())
         Run("mine").read_references("packed")

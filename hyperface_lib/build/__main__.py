@@ -16,7 +16,7 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "head": (("head",),),
     "recognisers": (("recognisers", "judge"), ("recognisers", "reference")),
     "generator": (("generator",),),
-    "pictures": (("pictures",),),
+    "pictures": (("pictures",), ("drawings",)),
     "notebooks": (("notebook_outputs", "--reference-run"), ("notebook_outputs",)),
 }
 

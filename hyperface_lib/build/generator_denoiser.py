@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +81,6 @@ class DenoiserTrainer:
         self.seed = seed
         self.device = torch.device("cpu")
         self.dtype = training_dtype(self.device, precision)
-        self._forward: Callable[..., Any] = self.team.wrap(denoiser)
         self._alphas = training_schedule().alphas_cumprod
         self._means = F.normalize(data.vectors.mean(dim=1), dim=1)
         self.optimizer = torch.optim.AdamW(
@@ -110,10 +108,11 @@ class DenoiserTrainer:
         mine = self.team.rows(recipe.batch_size)
         noisy, times, conditions, velocity, weights = (drawn[mine] for drawn in self._batch(draws))
         with autocast(self.device, self.dtype):
-            predicted = self._forward(noisy, times, encoder_hidden_states=None, class_labels=conditions).sample
+            predicted = self.denoiser(noisy, times, encoder_hidden_states=None, class_labels=conditions).sample
         losses = (predicted.float() - velocity).square().mean(dim=(1, 2, 3))
         self.optimizer.zero_grad(set_to_none=True)
         (losses * weights).mean().backward()
+        self.team.average_gradients(self.denoiser.parameters())
         gradient = nn.utils.clip_grad_norm_(self.denoiser.parameters(), recipe.largest_gradient)
         if not torch.isfinite(gradient):
             raise RuntimeError(f"denoiser training: the gradient of step {self.step_number} is not finite")

@@ -115,7 +115,7 @@ def accuracy_bars(
         # Bars that start at zero hide differences of a point; the axis says where it starts.
         floor = min(low, chance) if chance is not None else low
         figure.update_yaxes(range=[max(0.0, floor - 0.15 * (high - floor)), high + 0.1 * (high - floor)])
-    figure.update_layout(barmode="group", legend={"orientation": "h", "y": 1.02, "yanchor": "bottom"})
+    figure.update_layout(barmode="group", legend={"orientation": "h", "y": -0.1, "yanchor": "top"})
     return figure
 
 

@@ -81,6 +81,7 @@ class Run:
         self.name = self.folder.name
         self.fallback_folder = data_folder() / "runs" / _checked(fallback, "run") if fallback else None
         self._announce = announce
+        self._announced: set[str] = set()
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -205,9 +206,12 @@ class Run:
             return own, f"run {self.name!r}"
         shipped = self.fallback_folder / relative if self.fallback_folder else None
         if shipped is not None and shipped.is_file() and self.fallback_folder != self.folder:
-            self._announce(
-                f"note: run {self.name!r} has no {what} yet (step {maker}); reading the shipped reference run"
-            )
+            if maker not in self._announced:  # a step makes one artefact for each variant: told once is enough
+                self._announced.add(maker)
+                self._announce(
+                    f"note: run {self.name!r} lacks artefacts of step {maker} (the {what}, for one); "
+                    "reading them from the shipped reference run"
+                )
             return shipped, "the shipped reference run"
         also = f", nor has the reference run {self.fallback_folder}" if self.fallback_folder else ""
         raise FileNotFoundError(f"run {self.name!r} ({self.folder}) has no finished {what}{also}: run {maker} first")
