@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+IRESNET_SIZE = 112
 IRESNET_DEPTHS: dict[str, tuple[int, int, int, int]] = {
     "iresnet18": (2, 2, 2, 2),
     "iresnet34": (3, 4, 6, 3),
@@ -61,7 +62,7 @@ class IResNet(nn.Module):
         super().__init__()
         self.architecture = architecture
         self.dimension = dimension
-        self.image_size = 112
+        self.image_size = IRESNET_SIZE
         self.reverse_channels = reverse_channels
         self.conv1 = nn.Conv2d(3, _WIDTHS[0], 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(_WIDTHS[0], eps=_EPSILON)

@@ -36,7 +36,10 @@ class ResidualBlock(nn.Module):
 
 
 class SmallNet(nn.Module):
-    """A residual network of about a million parameters: 64 x 64 RGB in [-1, 1] to raw features (n, dimension)."""
+    """A residual network of about a million parameters: square RGB crops in [-1, 1] to raw features (n, dimension).
+
+    Made for 64 pixels; sides are multiples of 16 from 32 to 256, and ValueError is raised for any other.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,8 @@ class SmallNet(nn.Module):
         architecture: str = "small",
     ) -> None:
         super().__init__()
+        if image_size % 16 or not 32 <= image_size <= 256:
+            raise ValueError(f"{architecture}: image_size must be a multiple of 16 from 32 to 256, found {image_size}")
         self.architecture = architecture
         self.dimension = dimension
         self.image_size = image_size
@@ -81,7 +86,7 @@ class SmallNet(nn.Module):
         return self.features(self.project(self.dropout(torch.flatten(x, 1))))
 
 
-def small(dimension: int = 128, dropout: float = 0.0) -> SmallNet:
+def small(dimension: int = 128, dropout: float = 0.0, image_size: int = 64) -> SmallNet:
     """Build the network of the reference recogniser: 5x5 stem of stride 2, three stages at 16, 8 and 4 pixels."""
     return SmallNet(
         dimension,
@@ -91,11 +96,12 @@ def small(dimension: int = 128, dropout: float = 0.0) -> SmallNet:
         stem_stride=2,
         first_stride=2,
         dropout=dropout,
+        image_size=image_size,
         architecture="small",
     )
 
 
-def small_judge(dimension: int = 128, dropout: float = 0.0) -> SmallNet:
+def small_judge(dimension: int = 128, dropout: float = 0.0, image_size: int = 64) -> SmallNet:
     """Build the network of the judge: 7x7 stem of stride 4, two blocks a stage, a smooth activation."""
     return SmallNet(
         dimension,
@@ -105,11 +111,12 @@ def small_judge(dimension: int = 128, dropout: float = 0.0) -> SmallNet:
         stem_stride=4,
         activation=nn.SiLU,
         dropout=dropout,
+        image_size=image_size,
         architecture="small-judge",
     )
 
 
-def tiny(dimension: int = 64, dropout: float = 0.0) -> SmallNet:
+def tiny(dimension: int = 64, dropout: float = 0.0, image_size: int = 64) -> SmallNet:
     """Build a network that learns in seconds, for teaching."""
     return SmallNet(
         dimension,
@@ -118,5 +125,6 @@ def tiny(dimension: int = 64, dropout: float = 0.0) -> SmallNet:
         stem_kernel=7,
         stem_stride=4,
         dropout=dropout,
+        image_size=image_size,
         architecture="tiny",
     )

@@ -61,21 +61,20 @@ def create_trainer(
 ) -> Trainer:
     """Build backbone, head and trainer from a recipe; the same recipe gives the same first weights.
 
-    Raises ValueError if no label is known or the images have another side than the backbone takes.
+    Raises ValueError if no label is known or the backbone does not take images of their side.
     """
     numbers = consecutive_labels(labels)
     if not len(numbers) or numbers.max() < 0:
         raise ValueError(f"training needs labelled images, found {len(numbers)} images and no known label")
+    if images.ndim != 4 or images.shape[1] != images.shape[2] or images.shape[3] != 3:
+        raise ValueError(f"training needs square RGB images (n, size, size, 3), found {images.shape}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
-        backbone = create_backbone(recipe.architecture, dimension=recipe.dimension, dropout=recipe.dropout)
+        backbone = create_backbone(
+            recipe.architecture, dimension=recipe.dimension, dropout=recipe.dropout, image_size=images.shape[1]
+        )
         head = create_head(
             recipe.head, dimension=recipe.dimension, classes=int(numbers.max()) + 1, **recipe.head_options
-        )
-    side = int(backbone.image_size)  # type: ignore[arg-type]
-    if images.shape[1:] != (side, side, 3):
-        raise ValueError(
-            f"architecture {recipe.architecture!r} takes images ({side}, {side}, 3), found {images.shape[1:]}"
         )
     return Trainer(
         backbone,

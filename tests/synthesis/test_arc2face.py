@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-transformers = pytest.importorskip("transformers", reason="pip install transformers")
+pytest.importorskip("transformers", reason="pip install transformers")
 
-from hyperface_lib.synthesis import load_generator  # noqa: E402
-from hyperface_lib.synthesis.arc2face import Arc2FaceGenerator, identity_prompts  # noqa: E402
-from hyperface_lib.synthesis.diffusers_parts import (  # noqa: E402
-    AutoencoderKL,
-    DPMSolverMultistepScheduler,
-    UNet2DConditionModel,
-)
+from hyperface_lib.synthesis import load_generator
+from hyperface_lib.synthesis.arc2face import Arc2FaceGenerator, identity_prompts
 
 WIDTH, DIMENSION = 24, 16
-WORDS = ("photo</w>", "of</w>", "a</w>", "id</w>", "person</w>")
 
 
 def unit_rows(count: int) -> np.ndarray:
@@ -30,62 +25,10 @@ def unit_rows(count: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the five parts, random and small."""
+def folder(tmp_path_factory: pytest.TempPathFactory, write_arc2face: Callable[[Path, int], None]) -> Path:
+    """Write the five parts, random and small, and the note that names the embedder."""
     root = tmp_path_factory.mktemp("arc2face")
-    torch.manual_seed(0)
-    (root / "tokenizer").mkdir()
-    letters = sorted(set("photofaidperson"))
-    units = [*letters, *(letter + "</w>" for letter in letters)]
-    merges: list[str] = []
-    for word in WORDS:
-        pieces = [*word[: -len("</w>") - 1], word[-len("</w>") - 1 :]]
-        while len(pieces) > 1:
-            merge = f"{pieces[0]} {pieces[1]}"
-            merges += [merge] if merge not in merges else []
-            pieces = [pieces[0] + pieces[1], *pieces[2:]]
-    vocabulary = [*units, *dict.fromkeys(merge.replace(" ", "") for merge in merges)]
-    vocabulary = list(dict.fromkeys([*vocabulary, *WORDS, "<|startoftext|>", "<|endoftext|>"]))
-    table = {token: number for number, token in enumerate(vocabulary)}
-    (root / "tokenizer" / "vocab.json").write_text(json.dumps(table))
-    (root / "tokenizer" / "merges.txt").write_text("#version: 0.2\n" + "\n".join(merges) + "\n")
-    tokenizer = transformers.CLIPTokenizer(
-        str(root / "tokenizer" / "vocab.json"), str(root / "tokenizer" / "merges.txt"), model_max_length=16
-    )
-    tokenizer.save_pretrained(root / "tokenizer")
-    config = transformers.CLIPTextConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=WIDTH,
-        intermediate_size=32,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        max_position_embeddings=16,
-        bos_token_id=table["<|startoftext|>"],
-        eos_token_id=table["<|endoftext|>"],
-        pad_token_id=table["<|endoftext|>"],
-    )
-    transformers.CLIPTextModel(config).save_pretrained(root / "encoder")
-    UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=WIDTH,
-        attention_head_dim=2,
-        norm_num_groups=8,
-    ).save_pretrained(root / "arc2face")
-    AutoencoderKL(
-        block_out_channels=(8, 16),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=4,
-        sample_size=16,
-    ).save_pretrained(root / "vae")
-    DPMSolverMultistepScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear").save_pretrained(
-        root / "scheduler"
-    )
+    write_arc2face(root, WIDTH)
     note = {"embedder_name": "arcface", "embedder_fingerprint": "abcd", "dimension": DIMENSION}
     (root / "embedder.json").write_text(json.dumps(note))
     return root
