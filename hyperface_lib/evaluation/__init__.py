@@ -16,6 +16,7 @@ from hyperface_lib.evaluation.generation_scores import (
 )
 from hyperface_lib.evaluation.identification import Identification, identify
 from hyperface_lib.evaluation.leaks import Leaks, find_leaks
+from hyperface_lib.evaluation.repeats import over_seeds, seed_averages
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, tpr_at_fpr
 from hyperface_lib.evaluation.suite import Suite, load_suite
 from hyperface_lib.evaluation.table import (
@@ -61,10 +62,12 @@ __all__ = [
     "intra_class_cosine",
     "leave_one_out_rank1",
     "load_suite",
+    "over_seeds",
     "roc_curve",
     "score_generated",
     "score_packed",
     "score_pairs",
+    "seed_averages",
     "tpr_at_fpr",
     "verify",
 ]
