@@ -74,7 +74,7 @@ def _sphere(
     canvas.dot(x, y, radius, _SPHERE, _SPHERE)
     place = points[:, :2] * [radius, -radius] + [x, y]
     for index in np.flatnonzero(points[:, 2] < 0):
-        canvas.dot(*place[index], 3.5, (196, 212, 224), (196, 212, 224))
+        canvas.dot(place[index, 0], place[index, 1], 3.5, (196, 212, 224), (196, 212, 224))
     cosines = np.clip(points @ points.T, -1, 1)
     near = np.argwhere(np.triu(np.degrees(np.arccos(cosines)) <= reach_degrees, 1))
     for a, b in near:
@@ -85,7 +85,7 @@ def _sphere(
         if len(arc) > 1:
             canvas.line(arc[:, :2] * [radius, -radius] + [x, y], _RED, 1.8)
     for index in np.flatnonzero(points[:, 2] >= 0):
-        canvas.dot(*place[index], 5, _BLUE, _BLUE)
+        canvas.dot(place[index, 0], place[index, 1], 5, _BLUE, _BLUE)
 
 
 def margin(seed: int = 1) -> bytes:
@@ -115,7 +115,8 @@ def margin(seed: int = 1) -> bytes:
             canvas.line(np.array([at(90, start), at(90, start + 0.05)]), _GREY, 1.6)
         for sign, centre, colour, name in ((1, centres[0], _BLUE, "W1"), (-1, centres[1], _RED, "W2")):
             canvas.line(np.array([foot, at(centre, 1.0)]), colour, 3)
-            canvas.text(*at(centre, 1.13), name, 16, colour)
+            name_x, name_y = at(centre, 1.13)
+            canvas.text(name_x, name_y, name, 16, colour)
             low = 90 + wedge + 1 if sign > 0 else 91.0
             offsets = rng.normal(0, spread, 18)
             if not wedge:
@@ -123,7 +124,8 @@ def margin(seed: int = 1) -> bytes:
             for offset in offsets:
                 away = max(centre + offset if sign > 0 else 180 - centre + offset, low)
                 turned = away if sign > 0 else 180 - away
-                canvas.dot(*at(float(np.clip(turned, 2, 178)), 1.0), 4.2, (255, 255, 255), colour)
+                dot_x, dot_y = at(float(np.clip(turned, 2, 178)), 1.0)
+                canvas.dot(dot_x, dot_y, 4.2, (255, 255, 255), colour)
     return canvas.png()
 
 

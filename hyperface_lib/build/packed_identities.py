@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from hyperface_lib.assets import data_folder
@@ -39,7 +38,7 @@ BETA = 0.02
 BETAS_OF = ("alpha 0.5", "subspace 20")
 _STEPS = 1000
 
-Vectors = NDArray[np.float32]
+Vectors = Any  # (n, d) float32, as `pack` and the gallery give them
 
 
 @dataclass(frozen=True)

@@ -195,7 +195,9 @@ def shade(visible, surface, normals, texture, look, out, alpha):  # type: ignore
             if facing > 0:  # Blinn half vector between the light and a camera far in front
                 hx, hy, hz = look.direction[0], look.direction[1], look.direction[2] + 1
                 half = 1 / (math.sqrt(hx * hx + hy * hy + hz * hz) + 1e-9)
-                shine = np.float32(max((nx * hx + ny * hy + nz * hz) * half, 0.0)) ** np.float32(shininess) * gloss
+                shine = (
+                    float(np.float32(max((nx * hx + ny * hy + nz * hz) * half, 0.0)) ** np.float32(shininess)) * gloss
+                )
             for channel in range(3):
                 s = look.ambient[channel]
                 light = (

@@ -21,6 +21,7 @@ from hyperface_lib.embedding.devices import autocast, resolve_device, training_d
 from hyperface_lib.embedding.images import to_images
 from hyperface_lib.runs import IdentityVectors
 
+from .batches import side_by_side
 from .conditioning import Conditioning, condition, read_json
 from .diffusers_parts import (
     AutoencoderDC,
@@ -112,12 +113,15 @@ class ReferenceGenerator:
         chosen = expand_seeds(seeds, len(rows))
         scores = self.conditioning.standardise(self.nuisance_vectors(nuisance, chosen))
         images = np.empty((len(rows), self.image_size, self.image_size, 3), np.uint8)
+
+        def draw(start: int) -> int:
+            part = slice(start, start + self.batch_size)
+            images[part] = self._one_batch(rows[part], chosen[part], scores[part], steps, guidance)
+            return len(images[part])
+
         with tqdm(total=len(rows), disable=not progress, desc="drawing faces", unit="image") as bar:
-            for start in range(0, len(rows), self.batch_size):
-                part = slice(start, start + self.batch_size)
-                drawn = self._one_batch(rows[part], chosen[part], scores[part], steps, guidance)
-                images[part] = drawn
-                bar.update(len(drawn))
+            for count in side_by_side(draw, range(0, len(rows), self.batch_size), self.device):
+                bar.update(count)
         return images
 
     def nuisance_vectors(
