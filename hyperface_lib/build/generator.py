@@ -272,6 +272,7 @@ class Builder:
             "embedder_fingerprint": reference.fingerprint,
             "image_size": IMAGE_SIZE,
             "guided_share": self.options.guided_share,
+            "personal_share": self.options.personal_share,
             "renderer_version": RENDERER_VERSION,
             "trained_on": {
                 "split": TRAINING.split,
@@ -395,6 +396,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--look-minutes", type=float, default=10.0, help="between contact sheets and scores")
     parser.add_argument(
         "--guided-share", type=float, default=1.0, help="first part of the sampling steps that is guided"
+    )
+    parser.add_argument(
+        "--personal-share",
+        type=float,
+        default=0.5,
+        help="share of the noise's variance that the pictures of a person have in common",
     )
     parser.add_argument("--reference", default="reference", help="embedder whose vectors are the condition")
     parser.add_argument("--judge", default="judge", help="embedder that scores")

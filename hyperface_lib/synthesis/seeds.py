@@ -11,6 +11,7 @@ from torch import Tensor
 
 _LATENT_STREAM = 0  # stream 1 draws the nuisance (conditioning.py)
 _IDENTITY_STREAM = 2
+_PERSONAL_MATRIX = 20250807  # the seed of the matrix that turns identities into noise
 
 
 def image_seed(seed: int, identity: int, sample: int) -> int:
@@ -42,6 +43,19 @@ def draw_latents(seeds: Sequence[int], shape: tuple[int, ...]) -> Tensor:
         generator = torch.Generator("cpu").manual_seed(state)
         latents[row] = torch.randn(shape, generator=generator)
     return latents
+
+
+def personal_latents(identities: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the part of the noise that belongs to a person: latents (n, *shape) that are one fixed function of x.
+
+    A fixed Gaussian matrix times the unit vectors (n, d): standard normal over its draw, the same for all pictures of a
+    person, nearly the same for neighbours. An identity vector leaves details open; noise decides them, and shared noise
+    decides them alike.
+    """
+    size = int(np.prod(shape))
+    generator = torch.Generator("cpu").manual_seed(_PERSONAL_MATRIX)
+    matrix = torch.randn(size, identities.shape[1], generator=generator)
+    return (identities @ matrix.T).reshape(len(identities), *shape)
 
 
 def scattered(vectors: NDArray[np.float32], seeds: Sequence[int], beta: float) -> NDArray[np.float32]:

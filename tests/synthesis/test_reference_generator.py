@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from hyperface_lib.synthesis import Generator, ReferenceGenerator, load_generator
 from hyperface_lib.synthesis.conditioning import condition
 from hyperface_lib.synthesis.sampler import denoise
-from hyperface_lib.synthesis.seeds import draw_latents
+from hyperface_lib.synthesis.seeds import draw_latents, personal_latents
 
 from .conftest import DESCRIPTION, DIMENSION, toy_nuisance, unit_rows
 
@@ -48,6 +48,28 @@ def test_an_image_depends_on_seed_identity_and_nuisance(generator: ReferenceGene
         generator.sample(one, [7], how[1:], steps=STEPS),
     ):
         assert not np.array_equal(image, changed)
+
+
+def test_personal_noise_is_standard_normal_and_the_same_for_all_pictures_of_a_person() -> None:
+    people = torch.from_numpy(unit_rows(400))
+    noise = personal_latents(people, (8, 8, 8))
+    assert noise.shape == (400, 8, 8, 8)
+    assert abs(float(noise.mean())) < 0.02 and abs(float(noise.var()) - 1) < 0.05
+    torch.testing.assert_close(personal_latents(people[3:4], (8, 8, 8))[0], noise[3])
+    flat = torch.nn.functional.normalize(noise.flatten(1), dim=1)
+    wanted = people @ people.T  # a random projection keeps angles: neighbours share their noise, strangers do not
+    assert float((flat @ flat.T - wanted).abs().mean()) < 0.1
+
+
+def test_the_personal_share_decides_how_much_the_pictures_of_a_person_have_in_common(make_generator) -> None:
+    vectors, how = np.repeat(unit_rows(1), 2, axis=0), toy_nuisance(1)[[0, 0]]
+    apart = []
+    for share in (0.0, 0.6, 1.0):
+        first, second = make_generator(personal_share=share).sample(vectors, [1, 2], how, steps=STEPS).astype(int)
+        apart.append(float(np.abs(first - second).mean()))
+    assert apart[0] > apart[1] > apart[2] == 0
+    with pytest.raises(ValueError, match=r"personal_share must lie in \[0, 1\], found 1.5"):
+        make_generator(personal_share=1.5)
 
 
 def test_an_image_has_the_same_bits_in_any_company(generator: ReferenceGenerator) -> None:
