@@ -400,7 +400,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--personal-share",
         type=float,
-        default=0.5,
+        default=0.6,
         help="share of the noise's variance that the pictures of a person have in common",
     )
     parser.add_argument("--reference", default="reference", help="embedder whose vectors are the condition")

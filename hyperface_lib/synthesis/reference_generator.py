@@ -63,7 +63,7 @@ class ReferenceGenerator:
         schedule: Schedule | None = None,
         name: str = "generator",
         device: str | torch.device = "auto",
-        batch_size: int = 32,
+        batch_size: int = 16,
         precision: str = "auto",
     ) -> None:
         missing = [key for key in ("embedder_name", "embedder_fingerprint", "image_size") if key not in metadata]
@@ -222,7 +222,7 @@ class ReferenceGenerator:
         folder: str | os.PathLike[str],
         name: str | None = None,
         device: str | torch.device = "auto",
-        batch_size: int = 32,
+        batch_size: int = 16,
         precision: str = "auto",
     ) -> Self:
         """Read a folder that `save` wrote. Raises FileNotFoundError or ValueError naming folder or file."""
