@@ -146,7 +146,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for key, row in rows.items():
         print(
             f"{key:<44} min {row['min_angle_degrees']:5.1f}°  gallery {row['gallery_cosine']:.2f}  "
-            f"rank-1 {row['rank1']:.3f}  TPR@1e-2 {row['tpr_at_fpr_1e_2']:.3f}  "
+            f"rank-1 {row['rank1']:.3f}  TPR@1e-2 {row['tpr_at_fpr_1e-2']:.3f}  "
             f"genuine {row['genuine_angle_degrees']:.1f}°  impostor {row['impostor_angle_degrees']:.1f}°"
         )
     return 0
