@@ -138,9 +138,11 @@ def attach(file: Path, name: str, picture: bytes) -> None:
 
 
 def main() -> None:
-    """Draw both and put them where they belong."""
-    attach(notebooks_folder() / "02_packing.ipynb", "tammes.png", tammes())
-    attach(notebooks_folder() / "04_training.ipynb", "arcface.png", margin())
+    """Draw what opens the notebooks that are there."""
+    for notebook, name, draw in (("02_packing", "tammes.png", tammes), ("04_training", "arcface.png", margin)):
+        file = notebooks_folder() / f"{notebook}.ipynb"
+        if file.is_file():
+            attach(file, name, draw())
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
 """Several processes on one batch: each takes its share of the rows, and all of them make the same step.
 
 On processors two processes of one thread train a small network faster than one process of two threads: its layers are
-too short to be cut in two, its batch is not. Gradients meet in shared memory, which costs a tenth of what sending them
-through a socket does.
+too short to be cut in two, its batch is not. Gradients meet in shared memory.
 """
 
 from __future__ import annotations

@@ -153,9 +153,12 @@ def load_recogniser(path: str | Path) -> Recogniser:
         raise ValueError(f"{source} is not a recogniser of this kit: its header has no 'hyperface_recogniser' entry")
     metadata = json.loads(header["hyperface_recogniser"])
     centres = tensors.pop(CENTRES, None)
-    backbone = create_backbone(
-        metadata["architecture"], dimension=int(metadata["dimension"]), image_size=int(metadata["image_size"])
-    )
+    try:
+        architecture, dimension = str(metadata["architecture"]), int(metadata["dimension"])
+        image_size = int(metadata["image_size"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{source}: expected a header that describes a network, found {error!r}") from error
+    backbone = create_backbone(architecture, dimension=dimension, image_size=image_size)
     wanted = {name: value for name, value in backbone.state_dict().items() if value.is_floating_point()}
     missing, surplus = sorted(set(wanted) - set(tensors)), sorted(set(tensors) - set(wanted))
     if missing or surplus:

@@ -1,6 +1,7 @@
 """Small galleries of images in one file: a zip of WebP pictures that any program opens, to look at.
 
-Vectors are made before: a gallery of a thousand crops takes two megabytes like this and seven without loss."""
+Vectors are made before: a gallery of a thousand crops takes two megabytes like this and seven without loss.
+"""
 
 from __future__ import annotations
 

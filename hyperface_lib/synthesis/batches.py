@@ -15,8 +15,7 @@ Result = TypeVar("Result")
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> Iterator[Result]:
     """Yield `work(item)` of each item in order: one after the other on accelerators, one on each core elsewhere.
 
-    A small network's layers are too short to be cut in two: two batches on a core each take three quarters of the time
-    that they take on both together.
+    A small network's layers are too short to be cut in two; its batches need not be.
     """
     if device.type != "cpu":
         yield from map(work, items)
