@@ -11,28 +11,26 @@ import argparse
 import json
 import logging
 import os
-import signal
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from hyperface_lib.assets import data_folder, runs_folder
 from hyperface_lib.atomic import atomic_path, write_json
 from hyperface_lib.build.generator_codec import CodecTrainer, RecogniserFeatures, codec_report, encode_images
 from hyperface_lib.build.generator_data import HELD_OUT, IMAGE_SIZE, PROFILE, TRAINING, PictureStore
 from hyperface_lib.build.generator_denoiser import DenoiserData, DenoiserTrainer
-from hyperface_lib.build.team import Team, run_team
-from hyperface_lib.build.training_budget import CoreBudget, Stopwatch
+from hyperface_lib.build.generator_latents import write_latents
+from hyperface_lib.build.team import Team, run_team, usual_processes
+from hyperface_lib.build.training_budget import CoreBudget
+from hyperface_lib.build.training_loop import InterruptedTrainingError, TrainingLoop, build_logger, shown
 from hyperface_lib.embedding import load_embedder
 from hyperface_lib.evaluation.generator_scoring import score_generator
 from hyperface_lib.faces import RENDERER_VERSION, Nuisance, contact_sheet
@@ -40,16 +38,12 @@ from hyperface_lib.runs import versions
 from hyperface_lib.synthesis.conditioning import Conditioning
 from hyperface_lib.synthesis.diffusers_parts import AutoencoderDC, Codec, create_denoiser, parameter_count
 from hyperface_lib.synthesis.reference_generator import ReferenceGenerator
-from hyperface_lib.training.checkpoints import read_checkpoint, write_checkpoint
+from hyperface_lib.training.checkpoints import read_checkpoint
 
 LARGEST_BYTES = 20_000_000
 STAGES = ("render", "codec", "latents", "denoiser", "export")
 _CODEC_TEST_IMAGES = 480
 _QUICK_PEOPLE = 60
-
-
-class InterruptedTrainingError(Exception):
-    """Training was asked to stop; its checkpoint is written."""
 
 
 class Builder:
@@ -60,15 +54,15 @@ class Builder:
         self.team = team or Team()
         self.work: Path = options.work
         self.work.mkdir(parents=True, exist_ok=True)
-        self.log = _logger(self.work / "generator.log") if self.team.rank == 0 else logging.getLogger("hyperface.mute")
+        leads = self.team.rank == 0
+        self.log = build_logger(self.work / "generator.log") if leads else logging.getLogger("hyperface.mute")
         self.training = PictureStore(self.work, replace(TRAINING, people=options.people))
         self.held_out = PictureStore(self.work, replace(HELD_OUT, people=options.held_out_people))
-        self._stop = False
-        self._deadline = time.monotonic() + 60 * options.minutes if options.minutes else float("inf")
+        self.loop = TrainingLoop(self.team, self.log, options.checkpoint_minutes, options.look_minutes, options.minutes)
 
     def run(self, stages: Sequence[str]) -> None:
         """Run stages in order; SIGTERM and SIGINT write a checkpoint and stop."""
-        self.heed_signals()
+        self.loop.heed_signals()
         for stage in stages:
             self.log.info("stage %s", stage)
             try:
@@ -76,16 +70,6 @@ class Builder:
             except InterruptedTrainingError:
                 self.log.info("stopped in stage %s; the same command goes on from here", stage)
                 return
-
-    def heed_signals(self) -> None:
-        """Let SIGTERM and SIGINT stop the training after its step, with a checkpoint."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._on_signal)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        del frame
-        self.log.info("signal %d: stopping after this step", number)
-        self._stop = True
 
     # Stages
 
@@ -109,9 +93,9 @@ class Builder:
 
         def look() -> None:
             report = codec_report(trainer.codec, test[:160], reference)
-            self.log.info("codec: held-out %s", _shown(report))
+            self.log.info("codec: held-out %s", shown(report))
 
-        self._train(trainer, checkpoint, look, "codec")
+        self.loop.run(trainer, checkpoint, look, "codec")
         report = codec_report(trainer.codec, test, reference)
         spread = float(encode_images(trainer.codec, images[::23]).std())
         trainer.codec.register_to_config(scaling_factor=1.0 / spread)
@@ -120,33 +104,13 @@ class Builder:
             self.work / "codec.json",
             {**report, "steps": trainer.step_number, "core_seconds": trainer.core_seconds},
         )
-        self.log.info("codec: finished, held-out %s, %d steps", _shown(report), trainer.step_number)
+        self.log.info("codec: finished, held-out %s, %d steps", shown(report), trainer.step_number)
 
     def latents(self) -> None:
         """Encode every picture by the codec and by the reference recogniser."""
         reference: Any = load_embedder(self.options.reference, device="cpu")
         codec = self._read_codec()
-        target = self.work / "latents.safetensors"
-        described = {
-            "embedder_fingerprint": reference.fingerprint,
-            "pictures": self.training.count,
-            "codec": _sum(codec),
-        }
-        if target.exists() and _described(target) == described:
-            self.log.info("latents: they are there")
-            return
-        images = self.training.images()
-        started = time.time()
-        latents = encode_images(codec, images) * codec.config.scaling_factor
-        vectors = torch.from_numpy(np.concatenate([reference.embed(np.array(p)) for p in _parts(images, 4096)]))
-        with atomic_path(target) as temporary:
-            save_file(
-                {"latents": latents.contiguous(), "vectors": vectors},
-                temporary,
-                metadata={"described": json.dumps(described)},
-            )
-        speed = len(images) / (time.time() - started)
-        self.log.info("latents: %d pictures, %.0f img/s, spread %.3f", len(images), speed, latents.std())
+        write_latents(self.work / "latents.safetensors", self.training.images(), codec, reference, self.log)
 
     def denoiser(self) -> None:
         """Train the denoiser, by a process for each core; its checkpoint is FOLDER/denoiser.checkpoint.pt."""
@@ -176,9 +140,9 @@ class Builder:
                 report = score_generator(
                     generator, reference, judge, identities=len(people), images_per_identity=4, held_out=people
                 )
-                self.log.info("denoiser: step %d, judged %s", trainer.step_number, _shown(report.to_record()))
+                self.log.info("denoiser: step %d, judged %s", trainer.step_number, shown(report.to_record()))
 
-        self._train(trainer, checkpoint, look, "denoiser")
+        self.loop.run(trainer, checkpoint, look, "denoiser")
 
     def export(self) -> None:
         """Write the averaged weights as the shipped generator, at most 20 MB."""
@@ -196,47 +160,6 @@ class Builder:
         self.log.info("export: %s, %d bytes, weights %s", out, size, generator.fingerprint)
 
     # Parts of stages
-
-    def _train(
-        self, trainer: CodecTrainer | DenoiserTrainer, checkpoint: Path, look: Callable[[], None], name: str
-    ) -> None:
-        """Step until the budget is spent, with checkpoints, looks, and a line of log now and then."""
-        saving = Stopwatch(60 * self.options.checkpoint_minutes, lambda: write_checkpoint(checkpoint, trainer.state()))
-        looking = Stopwatch(60 * self.options.look_minutes, look)
-        leads = self.team.rank == 0  # the others only compute
-        recent: list[dict[str, float]] = []
-        started = time.monotonic()
-        while trainer.fraction < 1:
-            cores = time.process_time()
-            recent.append(trainer.step())
-            # Summed over the team, so that all of its members count, slow down and stop alike.
-            spent, stops = self.team.total(
-                [time.process_time() - cores, self._stop or time.monotonic() > self._deadline]
-            )
-            trainer.core_seconds += spent
-            if stops:
-                if leads:
-                    write_checkpoint(checkpoint, trainer.state())
-                raise InterruptedTrainingError
-            if len(recent) == 250:
-                seconds = time.monotonic() - started
-                means = {key: float(np.mean([one[key] for one in recent])) for key in recent[0]}
-                speed = len(recent) * trainer.recipe.batch_size / seconds
-                self.log.info(
-                    "%s: step %d, %.1f %% of the budget, %.0f img/s, %s",
-                    name,
-                    trainer.step_number,
-                    100 * trainer.fraction,
-                    speed,
-                    _shown(means),
-                )
-                recent, started = [], time.monotonic()
-            if leads:
-                saving.tick()
-                looking.tick()
-        if leads:
-            write_checkpoint(checkpoint, trainer.state())
-            look()
 
     def _denoiser_trainer(self) -> tuple[DenoiserTrainer, Conditioning, Path]:
         torch.manual_seed(self.options.seed)
@@ -274,12 +197,8 @@ class Builder:
             "guided_share": self.options.guided_share,
             "personal_share": self.options.personal_share,
             "renderer_version": RENDERER_VERSION,
-            "trained_on": {
-                "split": TRAINING.split,
-                "people": self.training.rendered.people,
-                "profile": PROFILE,
-                "pictures_each": TRAINING.pictures,
-            },
+            "trained_on": {"split": TRAINING.split, "people": self.training.rendered.people, "profile": PROFILE}
+            | {"pictures_each": TRAINING.pictures},
             "steps": trainer.step_number,
             "core_hours": round(trainer.core_seconds / 3600, 2),
             "codec": json.loads((self.work / "codec.json").read_text(encoding="utf-8")),
@@ -321,51 +240,13 @@ class Builder:
 
 def _train_denoiser(team: Team, options: argparse.Namespace) -> None:
     builder = Builder(options, team)
-    builder.heed_signals()
+    builder.loop.heed_signals()
     torch.set_num_threads(max(1, options.threads // team.size))
     try:
         builder.train_denoiser()
     except InterruptedTrainingError:
         if team.rank == 0:
             raise
-
-
-def _usual_processes() -> int:
-    """Return the largest power of two that the cores allow, so that the batch can be shared equally."""
-    return min(8, 1 << ((os.cpu_count() or 1).bit_length() - 1))
-
-
-def _logger(file: Path) -> logging.Logger:
-    log = logging.getLogger("hyperface.build.generator")
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    for handler in list(log.handlers):
-        log.removeHandler(handler)
-        handler.close()
-    for handler in (logging.FileHandler(file, encoding="utf-8"), logging.StreamHandler()):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-        log.addHandler(handler)
-    return log
-
-
-def _shown(values: dict[str, Any]) -> str:
-    return " ".join(f"{name} {value:.4g}" for name, value in values.items() if isinstance(value, int | float))
-
-
-def _parts(array: NDArray[Any], size: int) -> list[NDArray[Any]]:
-    return [array[start : start + size] for start in range(0, len(array), size)]
-
-
-def _sum(codec: Codec) -> float:
-    """Tell codecs apart by the sum of their weights and their scale."""
-    return round(
-        float(sum(p.detach().double().abs().sum() for p in codec.parameters())) * codec.config.scaling_factor, 6
-    )
-
-
-def _described(file: Path) -> dict[str, Any]:
-    with safe_open(file, framework="pt") as opened:
-        return json.loads((opened.metadata() or {}).get("described", "{}"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -389,9 +270,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default=4.0,
         help="computing spent on the denoiser in all, resumes included; may be raised later",
     )
-    parser.add_argument(
-        "--minutes", type=float, help="stop training after so many minutes of the clock, to go on later"
-    )
+    parser.add_argument("--minutes", type=float, help="stop after so many minutes of the clock, to go on later")
     parser.add_argument("--checkpoint-minutes", type=float, default=3.0)
     parser.add_argument("--look-minutes", type=float, default=10.0, help="between contact sheets and scores")
     parser.add_argument(
@@ -409,7 +288,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=None, help="rendering processes")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--processes", type=int, default=_usual_processes(), help="processes that share the denoiser's batches"
+        "--processes", type=int, default=usual_processes(), help="processes that share the denoiser's batches"
     )
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

@@ -35,7 +35,7 @@ ALPHAS = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0)
 SUBSPACES = (5, 10, 15, 20, 30, 40)
 BETAS = (0.0, 0.05, 0.1)
 BETA = 0.02
-BETAS_OF = ("alpha 0.5", "subspace 20")
+BETAS_OF = ("alpha 0.5", "subspace 30")
 _STEPS = 1000
 
 Vectors = Any  # (n, d) float32, as `pack` and the gallery give them

@@ -6,6 +6,7 @@ too short to be cut in two, its batch is not. Gradients meet in shared memory.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,11 @@ from torch import Tensor, nn
 
 _LONGEST_WAIT_SECONDS = 3600.0  # one member may be looking at pictures for a while
 _MOST_NUMBERS = 16
+
+
+def usual_processes() -> int:
+    """Return the largest power of two that the cores allow, so that the batch can be shared equally."""
+    return min(8, 1 << ((os.cpu_count() or 1).bit_length() - 1))
 
 
 class Team:

@@ -92,7 +92,8 @@ class ReferenceGenerator:
         self.schedule = schedule or sampling_schedule()
         self.denoiser = denoiser.to(self.device).eval().requires_grad_(False)
         self.codec = codec.to(self.device, memory_format=torch.channels_last).eval().requires_grad_(False)
-        self.fingerprint = weights_fingerprint(self.denoiser, self.codec.decoder)
+        settings = {"guided_share": self.guided_share, "personal_share": self.personal_share}
+        self.fingerprint = weights_fingerprint(self.denoiser, self.codec.decoder, **settings)
 
     def sample(
         self,
@@ -245,14 +246,16 @@ class ReferenceGenerator:
         )
 
 
-def weights_fingerprint(*networks: nn.Module) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 over the networks' names, shapes and fp16 values."""
+def weights_fingerprint(*networks: nn.Module, **settings: float) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 over the networks' names, shapes and fp16 values, and settings."""
     digest = hashlib.sha256()
     for network in networks:
         for name, tensor in sorted(network.state_dict().items()):
             values = tensor.detach().cpu().half().contiguous().numpy()
             digest.update(f"{name}{values.shape}".encode())
             digest.update(values.tobytes())
+    for name, value in sorted(settings.items()):
+        digest.update(f"{name}{value!r}".encode())
     return digest.hexdigest()[:16]
 
 
