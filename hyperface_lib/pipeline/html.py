@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import nbformat
 from latex2mathml.converter import convert as mathml
@@ -22,6 +23,7 @@ _PROGRESS_BAR = re.compile(r"\d+%\|.*\[")
 _FORMULA = re.compile(r"(`+).*?\1|\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+?)\$", re.DOTALL)
 _MATHJAX = re.compile(r"<!-- Load mathjax -->.*?<!-- End of mathjax configuration -->", re.DOTALL)
 _TAG = re.compile(r"\\tag\{(.*?)\}")
+_MATH = "http://www.w3.org/1998/Math/MathML"
 _LIVE = "<p><em>A live control stands here when the notebook is opened in JupyterLab (<code>make lab</code>).</em></p>"
 
 
@@ -65,12 +67,23 @@ def _formula(match: re.Match[str]) -> str:
     tag = _TAG.search(tex)
     try:
         drawn = mathml(_TAG.sub("", tex).strip(), display="block" if match["display"] else "inline")
+        drawn = _limits_below(drawn) if match["display"] else drawn
     except Exception:  # the converter's dozen exceptions have no class in common, and TeX as it stands can be read
         return match[0]
     if match["inline"]:
         return drawn
     number = f'<span style="float: right">({tag[1]})</span>' if tag else ""
-    return f"<div>{number}{drawn}</div>"
+    return f'<div style="font-size: 1.15em; margin: 1em 0 1.2em">{number}{drawn}</div>'
+
+
+def _limits_below(drawn: str) -> str:
+    """Put what stands beside a max or min under it, as displayed formulas do."""
+    ElementTree.register_namespace("", _MATH)
+    root = ElementTree.fromstring(drawn)
+    for part in root.iter(f"{{{_MATH}}}msub"):
+        if part[0].text in ("max", "min"):
+            part.tag = f"{{{_MATH}}}munder"
+    return ElementTree.tostring(root, encoding="unicode")
 
 
 def _is_progress_bar(output: NotebookNode) -> bool:

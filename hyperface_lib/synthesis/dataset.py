@@ -48,6 +48,7 @@ class DatasetParameters:
     generator_fingerprint: str
     embedder: str
     embedder_fingerprint: str
+    picture_format: str = "png"
 
 
 def generate_dataset(
@@ -61,6 +62,7 @@ def generate_dataset(
     guidance: float = 1.5,
     nuisance: Nuisance | Sequence[Nuisance] | None = None,
     layout: str = "folder",
+    picture_format: str = "png",
     identities: range | None = None,
     progress: bool = False,
 ) -> dict[str, Any] | None:
@@ -69,7 +71,8 @@ def generate_dataset(
     Sample k of identity i is drawn of normalise(x_i + beta * noise) (HyperFace, section 3) with nuisance from the
     generator's bank; noise, nuisance and latents are functions of (seed, i, k), so that the same call makes the same
     images. `nuisance`: one for every image, or one for each sample, the same for every identity. layout "folder" writes
-    out/<identity>/<sample>.png, lossless; "shards" tar files of 64 identities for webdataset.
+    out/<identity>/<sample>.png, "shards" tar files of 64 identities for webdataset. picture_format "png" is lossless,
+    "webp" a fifth of its size and some 43 dB from it.
 
     Interrupted, it is called again and goes on. `identities` draws only a range, for many machines; the call that finds
     all of them there writes the manifest, any other returns None. Raises ValueError in one sentence: references of
@@ -97,8 +100,9 @@ def generate_dataset(
         generator_fingerprint=generator.fingerprint,
         embedder=generator.embedder_name,
         embedder_fingerprint=generator.embedder_fingerprint,
+        picture_format=picture_format,
     )
-    folder, files = Path(out), layout_named(layout)
+    folder, files = Path(out), layout_named(layout, picture_format)
     _claim(folder, parameters)
     parts = files.parts(len(references))
     missing = [
@@ -145,7 +149,7 @@ def read_dataset(
             raise ValueError(f"format {manifest['format']!r}")
         parameters = DatasetParameters(**manifest["parameters"])
         digests = dict(manifest["files"])
-        files = layout_named(parameters.layout)
+        files = layout_named(parameters.layout, parameters.picture_format)
         parts = files.parts(parameters.identities)
         if sorted(digests) != sorted(files.path(root, part).name for part in parts):
             raise ValueError(f"{len(digests)} files instead of {len(parts)}")

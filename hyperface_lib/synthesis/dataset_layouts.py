@@ -9,18 +9,21 @@ import re
 import shutil
 import tarfile
 import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
 from hyperface_lib.atomic import atomic_path
 
+from .picture_formats import PictureFormat, picture_format_named
+
 IDENTITIES_PER_SHARD = 64
 _LARGEST_MEMBER = 16_000_000
-_MEMBER = re.compile(r"(\d{6,9})_(\d{3,5})\.(png|cls)")
+_MEMBER = re.compile(r"(\d{6,9})_(\d{3,5})\.(\w+)")
 
 
 class Layout(Protocol):
@@ -42,8 +45,11 @@ class Layout(Protocol):
         """Return the SHA-256 over the bytes of a part."""
 
 
+@dataclass(frozen=True)
 class FolderLayout:
-    """out/<identity>/<sample>.png, lossless, numbers padded with zeros: the layout of ImageFolder readers."""
+    """out/<identity>/<sample>.png, numbers padded with zeros: the layout of ImageFolder readers."""
+
+    picture_format: PictureFormat
 
     def parts(self, count: int) -> list[range]:
         """Cut into single identities."""
@@ -60,7 +66,7 @@ class FolderLayout:
         temporary.mkdir(parents=True)
         try:
             for sample, image in enumerate(images[0]):
-                (temporary / f"{sample:03d}.png").write_bytes(encode_png(image))
+                (temporary / self._name(sample)).write_bytes(self.picture_format.encode(image))
             os.replace(temporary, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -69,9 +75,13 @@ class FolderLayout:
         """Read the identity's images; refuses missing and additional ones."""
         place = self.path(folder, part)
         names = sorted(file.name for file in place.iterdir()) if place.is_dir() else []
-        if names != [f"{sample:03d}.png" for sample in range(samples)]:
+        if names != [self._name(sample) for sample in range(samples)]:
             raise ValueError(f"{place}: expected {samples} images as the manifest says, found {len(names)} files")
-        return np.stack([decode_png((place / name).read_bytes(), place / name) for name in names])[None]
+        decode = self.picture_format.decode
+        return np.stack([decode((place / name).read_bytes(), place / name) for name in names])[None]
+
+    def _name(self, sample: int) -> str:
+        return f"{sample:03d}.{self.picture_format.suffix}"
 
     def digest(self, folder: Path, part: range) -> str:
         """Hash the names and bytes of the identity's images, in order."""
@@ -83,8 +93,11 @@ class FolderLayout:
         return whole.hexdigest()
 
 
+@dataclass(frozen=True)
 class ShardLayout:
     """out/shard-<number>.tar of 64 identities, as webdataset reads them: <identity>_<sample>.png and .cls."""
+
+    picture_format: PictureFormat
 
     def parts(self, count: int) -> list[range]:
         """Cut into shards of 64 identities; the last may be shorter."""
@@ -101,7 +114,7 @@ class ShardLayout:
             for number, samples in zip(part, images, strict=True):
                 for sample, image in enumerate(samples):
                     key = f"{number:06d}_{sample:03d}"
-                    _add(archive, f"{key}.png", encode_png(image))
+                    _add(archive, f"{key}.{self.picture_format.suffix}", self.picture_format.encode(image))
                     _add(archive, f"{key}.cls", str(number).encode())
 
     def read(self, folder: Path, part: range, samples: int) -> NDArray[np.uint8]:
@@ -112,11 +125,12 @@ class ShardLayout:
             with tarfile.open(place, "r:") as archive:
                 for member in archive:
                     match = _MEMBER.fullmatch(member.name)
-                    if match is None or not member.isreg() or member.size > _LARGEST_MEMBER:
+                    known = match is not None and match[3] in (self.picture_format.suffix, "cls")
+                    if match is None or not known or not member.isreg() or member.size > _LARGEST_MEMBER:
                         raise ValueError(f"{place}: expected images and labels, found member {member.name!r}")
                     stream = archive.extractfile(member)
-                    if match[3] == "png" and stream is not None:
-                        found[int(match[1]), int(match[2])] = decode_png(stream.read(), place)
+                    if match[3] != "cls" and stream is not None:
+                        found[int(match[1]), int(match[2])] = self.picture_format.decode(stream.read(), place)
         except (tarfile.TarError, OSError) as problem:
             raise ValueError(f"{place}: expected a tar shard, found: {problem}") from problem
         wanted = [(number, sample) for number in part for sample in range(samples)]
@@ -134,30 +148,14 @@ class ShardLayout:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-LAYOUTS: dict[str, Layout] = {"folder": FolderLayout(), "shards": ShardLayout()}
+LAYOUTS: dict[str, Callable[[PictureFormat], Layout]] = {"folder": FolderLayout, "shards": ShardLayout}
 
 
-def layout_named(name: str) -> Layout:
-    """Return a layout by name. Raises ValueError naming those there are."""
+def layout_named(name: str, picture_format: str = "png") -> Layout:
+    """Return a layout by name, for pictures of a format. Raises ValueError naming those there are."""
     if name not in LAYOUTS:
         raise ValueError(f"layout: expected one of {', '.join(sorted(LAYOUTS))}, found {name!r}")
-    return LAYOUTS[name]
-
-
-def encode_png(image: NDArray[np.uint8]) -> bytes:
-    """Encode uint8 RGB (h, w, 3) as PNG, without loss."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG", compress_level=4)
-    return buffer.getvalue()
-
-
-def decode_png(encoded: bytes, place: Path) -> NDArray[np.uint8]:
-    """Decode what `encode_png` made. Raises ValueError naming `place`."""
-    try:
-        with Image.open(io.BytesIO(encoded), formats=["PNG"]) as picture:
-            return np.array(picture.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as problem:
-        raise ValueError(f"{place}: expected a PNG image, found: {problem}") from problem
+    return LAYOUTS[name](picture_format_named(picture_format))
 
 
 def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from hyperface_lib.runs import IdentityVectors
 from hyperface_lib.synthesis import ReferenceGenerator, dataset_layouts, generate_dataset, image_seed, read_dataset
+from hyperface_lib.synthesis.picture_formats import PictureFormat, picture_format_named
 
 from .conftest import DESCRIPTION, unit_rows
 
@@ -85,18 +86,34 @@ def test_interrupted_and_resumed_it_is_the_same_to_the_byte(
 def test_an_interrupt_while_writing_leaves_no_half_identity(
     generator, references: IdentityVectors, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode, left = dataset_layouts.encode_png, [4]
+    encode, left = PictureFormat.encode, [4]
 
-    def failing(image: np.ndarray) -> bytes:
+    def failing(self: PictureFormat, image: np.ndarray) -> bytes:
         left[0] -= 1
         if left[0] < 0:
             raise OSError("no space left on device")
-        return encode(image)
+        return encode(self, image)
 
-    monkeypatch.setattr(dataset_layouts, "encode_png", failing)
+    monkeypatch.setattr(PictureFormat, "encode", failing)
     with pytest.raises(OSError, match="no space"):
         generate_dataset(references, generator, tmp_path / "set", **OPTIONS)
     assert sorted(entry.name for entry in (tmp_path / "set").iterdir()) == ["000000", "parameters.json"]
+
+
+@pytest.mark.parametrize("layout", ["folder", "shards"])
+def test_a_data_set_of_webp_is_what_the_format_makes_of_the_pictures(
+    generator, references: IdentityVectors, tmp_path: Path, layout: str
+) -> None:
+    images = {}
+    for name in ("png", "webp"):
+        generate_dataset(references, generator, tmp_path / name, layout=layout, picture_format=name, **OPTIONS)
+        images[name], _, manifest = read_dataset(tmp_path / name)
+        assert manifest["parameters"]["picture_format"] == name
+    webp = picture_format_named("webp")
+    assert np.array_equal(images["webp"], [webp.decode(webp.encode(one), tmp_path) for one in images["png"]])
+    with pytest.raises(ValueError, match="picture_format: expected one of png, webp, found 'gif'"):
+        generate_dataset(references, generator, tmp_path / "gif", layout=layout, picture_format="gif", **OPTIONS)
+    assert not (tmp_path / "gif").exists()
 
 
 def test_machines_share_the_identities(generator, references: IdentityVectors, tmp_path: Path) -> None:
