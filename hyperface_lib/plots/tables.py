@@ -34,7 +34,7 @@ def markdown_table(
         raise ValueError("A table needs at least one row, found none.")
     names = list(columns) if columns is not None else list(dict.fromkeys(name for row in rows for name in row))
     marked = {name: _best_value(rows, name, direction) for name, direction in (best or {}).items()}
-    numeric = {name: all(isinstance(row.get(name, 0.0), int | float) for row in rows) for name in names}
+    numeric = {name: all(isinstance(row.get(name), int | float | None) for row in rows) for name in names}
     lines = [
         "| " + " | ".join(names) + " |",
         "|" + "|".join("---:" if numeric[name] else ":---" for name in names) + "|",
@@ -59,7 +59,7 @@ def benchmark_table(
 ) -> MarkdownTable:
     """Pivot long rows (one a model and benchmark) into one line a model, the average last, the best ones bold.
 
-    Cells read "accuracy ± spread" where the rows hold the spread.
+    Cells read "accuracy ± spread" where the rows hold the spread. A model alone is no winner: nothing of it is bold.
     """
     models = list(dict.fromkeys(str(row[model]) for row in rows))
     benchmarks = list(dict.fromkeys(str(row[benchmark]) for row in rows))
@@ -72,9 +72,11 @@ def benchmark_table(
         for each in benchmarks:
             row = cells.get((name, each))
             top = max(float(cells[other, each][value]) for other in models if (other, each) in cells)
-            line[each] = "" if row is None else _with_spread(row, value, spread, digits, bold=float(row[value]) == top)
+            bold = row is not None and len(models) > 1 and float(row[value]) == top
+            line[each] = "" if row is None else _with_spread(row, value, spread, digits, bold=bold)
         average = f"{means[name]:.{digits}f}" if name in means else ""
-        line["average"] = f"**{average}**" if name in means and means[name] == max(means.values()) else average
+        wins = len(models) > 1 and name in means and means[name] == max(means.values())
+        line["average"] = f"**{average}**" if wins else average
         table.append(line)
     return markdown_table(table, [model, *benchmarks, "average"])
 

@@ -19,6 +19,15 @@ def test_markdown_table_aligns_numbers_and_marks_the_best() -> None:
         markdown_table([])
 
 
+def test_a_gap_in_a_column_of_numbers_keeps_it_a_column_of_numbers() -> None:
+    table = markdown_table([{"name": "a", "angle": None}, {"name": "b", "angle": 70.0}])
+    assert table.splitlines()[1:] == ["|:---|---:|", "| a |  |", "| b | 70.00 |"]
+
+
+def test_a_model_alone_is_no_winner() -> None:
+    assert "**" not in benchmark_table([row for row in ROWS if row["model"] == "random"])
+
+
 def test_benchmark_table_pivots_and_averages_complete_rows_only() -> None:
     lines = benchmark_table(ROWS).splitlines()
     assert lines[0] == "| model | lfw | agedb | average |"
