@@ -101,7 +101,7 @@ def test_the_papers_profile_runs_on_stand_ins(world: Path, monkeypatch: pytest.M
     assert result.failed is None, result.failed
     assert [step.status for step in result.steps] == ["done"] * 5
     rows = json.loads((world / "runs" / "paper" / "tables" / "benchmark.json").read_text())["rows"]
-    assert {row["set"] for row in rows} == {"lfw", "cplfw", "calfw", "cfp_fp", "agedb_30"}
+    assert {row["set"] for row in rows} == {"lfw", "cplfw", "calfw", "cfp-fp", "agedb"}
     assert len({row["model"] for row in rows}) == 4  # three variants and the teacher
     manifest = json.loads((world / "runs/paper/datasets/packed-attraction/manifest.json").read_text())
     assert manifest["parameters"]["image_size"] == 112

@@ -1,6 +1,6 @@
 """Build every shipped artefact from nothing, in the order in which they need each other: `make models`.
 
-Head model, recognisers, generator, pictures, reference run, stored notebook outputs. Each part resumes, so that an
+Head model, recognisers, generator, drawings, reference run, stored notebook outputs, pictures. Each part resumes, so that an
 interrupted build goes on with the same command; the whole takes some eight core-hours.
 """
 
@@ -16,8 +16,8 @@ PARTS: dict[str, tuple[tuple[str, ...], ...]] = {
     "head": (("head",),),
     "recognisers": (("recognisers", "judge"), ("recognisers", "reference")),
     "generator": (("generator",),),
-    "pictures": (("pictures",), ("drawings",)),
-    "notebooks": (("notebook_outputs", "--reference-run"), ("notebook_outputs",)),
+    "notebooks": (("drawings",), ("notebook_outputs", "--reference-run"), ("notebook_outputs",)),
+    "pictures": (("pictures",),),
 }
 
 

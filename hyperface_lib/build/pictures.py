@@ -10,8 +10,11 @@ from PIL import Image
 from hyperface_lib.assets import data_folder
 from hyperface_lib.atomic import atomic_path
 from hyperface_lib.faces import FaceWorld, Identity, Nuisance, contact_sheet, identity_seeds, nuisance_seed
+from hyperface_lib.runs import Run
+from hyperface_lib.synthesis import read_dataset
 
 PEOPLE, PICTURES = 6, 10
+DRAWN_VARIANT = "packed-subspace"
 # One row each: a factor moves, everything else stands still.
 FACTORS: tuple[tuple[dict[str, object], ...], ...] = (
     tuple({"yaw_degrees": float(yaw)} for yaw in np.linspace(-80, 80, PICTURES)),
@@ -57,12 +60,20 @@ def factor_sheet(world: FaceWorld) -> np.ndarray:
     return contact_sheet(world.render_batch([chosen] * len(nuisances), nuisances), columns=PICTURES)
 
 
+def drawn_sheet() -> np.ndarray:
+    """Show packed identities of the reference run one a row, as the generator draws them, at twice their size."""
+    dataset = Run(data_folder() / "runs" / "reference", fallback=None).read_dataset(DRAWN_VARIANT)
+    images, labels, _ = read_dataset(dataset.folder)
+    return contact_sheet(images[labels < PEOPLE].repeat(2, axis=1).repeat(2, axis=2), columns=int(sum(labels == 0)))
+
+
 def write_pictures(folder: Path) -> list[Path]:
-    """Write faces.jpg and factors.jpg into `folder`; return their paths."""
+    """Write faces.jpg, factors.jpg and drawn.jpg into `folder`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     world = FaceWorld(112)
+    sheets = {"faces.jpg": people_sheet(world), "factors.jpg": factor_sheet(world), "drawn.jpg": drawn_sheet()}
     written = []
-    for name, sheet in (("faces.jpg", people_sheet(world)), ("factors.jpg", factor_sheet(world))):
+    for name, sheet in sheets.items():
         with atomic_path(folder / name) as temporary:
             Image.fromarray(sheet).save(temporary, format="JPEG", quality=85)
         written.append(folder / name)
