@@ -1,7 +1,7 @@
 """Build every shipped artefact from nothing, in the order in which they need each other: `make models`.
 
-Head model, recognisers, generator, drawings, reference run, stored notebook outputs, pictures. Each part resumes, so that an
-interrupted build goes on with the same command; the whole takes some eight core-hours.
+Head model, recognisers, generator, drawings, reference run, stored notebook outputs, pictures. Each part resumes, so
+that an interrupted build goes on with the same command; the whole takes some eight core-hours.
 """
 
 from __future__ import annotations

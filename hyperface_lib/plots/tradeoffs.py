@@ -1,0 +1,42 @@
+"""Two things that one wants both of: settings as labelled points, those of one kind joined by a line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import plotly.graph_objects as go
+
+from hyperface_lib.plots.theme import color_of, new_figure, rounded
+
+
+def trade_off(
+    families: Mapping[str, Sequence[tuple[float, float, str]]],
+    *,
+    x_title: str,
+    y_title: str,
+    title: str = "",
+) -> go.Figure:
+    """Draw the points (x, y, label) of each family in its colour, joined in the order given.
+
+    Raises ValueError for no family, or one without points.
+    """
+    if not families or not all(families.values()):
+        empty = next((name for name, points in families.items() if not points), None)
+        raise ValueError(f"A trade-off needs families of at least one point, found {empty or 'none'}.")
+    figure = new_figure(title, x_title, y_title, height=520)
+    for index, (name, points) in enumerate(families.items()):
+        x, y, labels = zip(*points, strict=True)
+        figure.add_trace(
+            go.Scatter(
+                x=rounded(x, 3),
+                y=rounded(y, 3),
+                text=list(labels),
+                textposition="top center",
+                mode="lines+markers+text" if len(points) > 1 else "markers+text",
+                line={"color": color_of(index), "width": 1.5},
+                marker={"size": 9},
+                name=name,
+            )
+        )
+    figure.update_layout(legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0.0})
+    return figure

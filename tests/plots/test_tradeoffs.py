@@ -1,0 +1,23 @@
+"""Points keep their order and labels; a family without points is an error."""
+
+from __future__ import annotations
+
+import pytest
+
+from hyperface_lib.plots.tradeoffs import trade_off
+
+
+def test_families_are_lines_of_labelled_points() -> None:
+    families = {"pull": [(0.4, 90.0, "0"), (0.9, 98.0, "1")], "alone": [(1.0, 97.0, "gallery")]}
+    figure = trade_off(families, x_title="cosine", y_title="rate (%)")
+    pull, alone = figure.data
+    assert list(pull.x) == pytest.approx([0.4, 0.9], abs=1e-6) and list(pull.text) == ["0", "1"]
+    assert "lines" in pull.mode and "lines" not in alone.mode
+    assert figure.layout.xaxis.title.text == "cosine"
+
+
+def test_a_family_without_points_is_named() -> None:
+    with pytest.raises(ValueError, match="found empty"):
+        trade_off({"empty": []}, x_title="", y_title="")
+    with pytest.raises(ValueError, match="found none"):
+        trade_off({}, x_title="", y_title="")
