@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from hyperface_lib.plots.theme import color_of, new_figure, rounded
 
@@ -31,7 +33,7 @@ def trade_off(
                 x=rounded(x, 3),
                 y=rounded(y, 3),
                 text=list(labels),
-                textposition="top center",
+                textposition=_label_sides(np.stack([x, y], axis=1)),
                 mode="lines+markers+text" if len(points) > 1 else "markers+text",
                 line={"color": color_of(index), "width": 1.5},
                 marker={"size": 9},
@@ -40,3 +42,15 @@ def trade_off(
         )
     figure.update_layout(legend={"orientation": "h", "y": -0.18, "yanchor": "top", "x": 0.0})
     return figure
+
+
+def _label_sides(points: NDArray[np.floating]) -> list[str]:
+    """Put each label of the points (n, 2) on the side that looks away from the nearest other point."""
+    if len(points) == 1:
+        return ["top center"]
+    spread = np.maximum(np.ptp(points, axis=0), 1e-9)
+    away = (points[:, None] - points[None]) / spread
+    distances = np.linalg.norm(away, axis=2)
+    np.fill_diagonal(distances, np.inf)
+    directions = away[np.arange(len(points)), distances.argmin(axis=1)]
+    return [f"{'top' if up >= 0 else 'bottom'} {'right' if right >= 0 else 'left'}" for right, up in directions]

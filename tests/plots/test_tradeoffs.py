@@ -16,6 +16,12 @@ def test_families_are_lines_of_labelled_points() -> None:
     assert figure.layout.xaxis.title.text == "cosine"
 
 
+def test_labels_of_neighbours_look_away_from_each_other() -> None:
+    family = [(0.0, 0.0, "far"), (1.0, 1.0, "left"), (1.1, 1.05, "right")]
+    sides = trade_off({"a": family}, x_title="", y_title="").data[0].textposition
+    assert list(sides) == ["bottom left", "bottom left", "top right"]
+
+
 def test_a_family_without_points_is_named() -> None:
     with pytest.raises(ValueError, match="found empty"):
         trade_off({"empty": []}, x_title="", y_title="")
