@@ -41,7 +41,7 @@ _MAKERS = {
     "recognisers": "`make models` trains it",
     "generator": "`make models` trains it",
     "runs": "`make models` makes it",
-    "results": "`hyperface run --profile long` measures it",
+    "results": "`python -m hyperface_lib.build` and its parts measure it",
     "profiles": "it is part of the repository: `git checkout -- data/profiles` brings it back",
     "external": "it is not ours to ship: `hyperface run --profile paper --dry-run` says where it comes from",
 }

@@ -49,11 +49,24 @@ def gallery(tmp_path: Path) -> Path:
 def test_version_and_help() -> None:
     assert hyperface("--version") == f"hyperface {__version__}\n"
     text = hyperface("--help")
-    for command in ("run", "lab", "render", "pack", "generate", "score-generator", "train", "evaluate", "doctor"):
+    for command in (
+        "run",
+        "lab",
+        "render",
+        "pack",
+        "generate",
+        "score-generator",
+        "train",
+        "evaluate",
+        "estimate",
+        "doctor",
+    ):
         assert f" {command} " in text
 
 
-@pytest.mark.parametrize("command", ["run", "render", "pack", "generate", "score-generator", "train", "evaluate"])
+@pytest.mark.parametrize(
+    "command", ["run", "render", "pack", "generate", "score-generator", "train", "evaluate", "estimate"]
+)
 def test_every_command_explains_itself(command: str) -> None:
     assert "Usage" in hyperface(command, "--help")
 

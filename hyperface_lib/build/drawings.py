@@ -1,55 +1,20 @@
-"""The drawings that open notebooks 02 and 04: `python -m hyperface_lib.build.drawings` attaches them."""
+"""The drawings of the notebooks: `python -m hyperface_lib.build.drawings` makes and attaches them."""
 
 from __future__ import annotations
 
-import base64
-import io
+from collections.abc import Callable
 from pathlib import Path
 
-import nbformat
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
 
 from hyperface_lib.assets import notebooks_folder
-from hyperface_lib.atomic import atomic_path
+from hyperface_lib.build.canvas import BLACK, BLUE, FINE, GREY, RED, Canvas, attach, draw_sphere
+from hyperface_lib.build.lab_drawings import five_points, three_regimes
+from hyperface_lib.build.manifold_drawing import manifold
 from hyperface_lib.sphere import min_angle_degrees, pack
 
-_FINE = 4  # drawn this many times larger, then shrunk: smooth edges
-_SPHERE, _BLACK, _GREY = (223, 230, 237), (40, 40, 40), (150, 150, 150)
-_BLUE, _RED = (0, 114, 178), (213, 94, 0)
 _WEDGE = (236, 236, 236)
-
-
-class Canvas:
-    """A white picture in units of final pixels."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.size = (width, height)
-        self.image = Image.new("RGB", (width * _FINE, height * _FINE), "white")
-        self.pen = ImageDraw.Draw(self.image)
-
-    def line(self, points: NDArray[np.float64], colour: tuple[int, int, int], width: float) -> None:
-        """Draw a line through points (n, 2)."""
-        flat = [(float(x), float(y)) for x, y in np.asarray(points) * _FINE]
-        self.pen.line(flat, fill=colour, width=round(width * _FINE), joint="curve")
-
-    def dot(self, x: float, y: float, radius: float, fill: tuple[int, int, int], edge: tuple[int, int, int]) -> None:
-        """Draw a disc with an edge."""
-        box = [(c - radius) * _FINE for c in (x, y)] + [(c + radius) * _FINE for c in (x, y)]
-        self.pen.ellipse(box, fill=fill, outline=edge, width=round(1.6 * _FINE))
-
-    def text(self, x: float, y: float, words: str, size: int = 15, colour: tuple[int, int, int] = _BLACK) -> None:
-        """Write a word or two, centred on a point."""
-        font = ImageFont.load_default(size * _FINE)
-        self.pen.text((x * _FINE, y * _FINE), words, fill=colour, font=font, anchor="mm")
-
-    def png(self) -> bytes:
-        """Return the picture as PNG of few colours, small enough for a notebook."""
-        small = self.image.resize(self.size, Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        small.quantize(64).save(out, "PNG", optimize=True)
-        return out.getvalue()
 
 
 def tammes(seed: int = 3) -> bytes:
@@ -63,29 +28,8 @@ def tammes(seed: int = 3) -> bytes:
     ):
         angle = float(min_angle_degrees(points.astype(np.float32)))
         canvas.text(middle, 18, f"{words}: smallest angle {angle:.1f}°")
-        _sphere(canvas, points, middle, 240.0, 195.0, 1.06 * angle)
+        draw_sphere(canvas, points, middle, 240.0, 195.0, 1.06 * angle)
     return canvas.png()
-
-
-def _sphere(
-    canvas: Canvas, points: NDArray[np.float64], x: float, y: float, radius: float, reach_degrees: float
-) -> None:
-    """Draw points on a sphere seen from far away, those behind it faint, and lines between pairs within reach."""
-    canvas.dot(x, y, radius, _SPHERE, _SPHERE)
-    place = points[:, :2] * [radius, -radius] + [x, y]
-    for index in np.flatnonzero(points[:, 2] < 0):
-        canvas.dot(place[index, 0], place[index, 1], 3.5, (196, 212, 224), (196, 212, 224))
-    cosines = np.clip(points @ points.T, -1, 1)
-    near = np.argwhere(np.triu(np.degrees(np.arccos(cosines)) <= reach_degrees, 1))
-    for a, b in near:
-        along = np.linspace(0, 1, 24)[:, None]
-        arc = points[a] * (1 - along) + points[b] * along
-        arc /= np.linalg.norm(arc, axis=1, keepdims=True)
-        arc = arc[arc[:, 2] >= 0]
-        if len(arc) > 1:
-            canvas.line(arc[:, :2] * [radius, -radius] + [x, y], _RED, 1.8)
-    for index in np.flatnonzero(points[:, 2] >= 0):
-        canvas.dot(place[index, 0], place[index, 1], 5, _BLUE, _BLUE)
 
 
 def margin(seed: int = 1) -> bytes:
@@ -108,12 +52,12 @@ def margin(seed: int = 1) -> bytes:
 
         if wedge:
             corners = [foot, *(at(90 + d, 1.0) for d in np.linspace(-wedge, wedge, 30))]
-            canvas.pen.polygon([(float(px) * _FINE, float(py) * _FINE) for px, py in corners], fill=_WEDGE)
+            canvas.pen.polygon([(float(px) * FINE, float(py) * FINE) for px, py in corners], fill=_WEDGE)
             canvas.text(middle, 165, "m", 17)
-        canvas.line(np.array([at(d, 1.0) for d in np.linspace(0, 180, 120)]), _BLACK, 1.6)
+        canvas.line(np.array([at(d, 1.0) for d in np.linspace(0, 180, 120)]), BLACK, 1.6)
         for start in np.arange(0, 1, 0.1):
-            canvas.line(np.array([at(90, start), at(90, start + 0.05)]), _GREY, 1.6)
-        for sign, centre, colour, name in ((1, centres[0], _BLUE, "W1"), (-1, centres[1], _RED, "W2")):
+            canvas.line(np.array([at(90, start), at(90, start + 0.05)]), GREY, 1.6)
+        for sign, centre, colour, name in ((1, centres[0], BLUE, "W1"), (-1, centres[1], RED, "W2")):
             canvas.line(np.array([foot, at(centre, 1.0)]), colour, 3)
             name_x, name_y = at(centre, 1.13)
             canvas.text(name_x, name_y, name, 16, colour)
@@ -129,18 +73,20 @@ def margin(seed: int = 1) -> bytes:
     return canvas.png()
 
 
-def attach(file: Path, name: str, picture: bytes) -> None:
-    """Put a picture into the first cell of a notebook, in place of the one of that name."""
-    notebook = nbformat.read(file, as_version=4)
-    notebook.cells[0].attachments = {name: {"image/png": base64.b64encode(picture).decode()}}
-    with atomic_path(file) as temporary:
-        temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+# Which notebook each opens, in notebooks/, and what the notebook calls it.
+DRAWINGS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "02_packing": ("tammes.png", tammes),
+    "04_training": ("arcface.png", margin),
+    "labs/packing_geometry": ("three_regimes.png", three_regimes),
+    "labs/packing_questions": ("five_points.png", five_points),
+    "studies/manifold": ("belt.png", manifold),
+}
 
 
-def main() -> None:
-    """Draw what opens the notebooks that are there."""
-    for notebook, name, draw in (("02_packing", "tammes.png", tammes), ("04_training", "arcface.png", margin)):
-        file = notebooks_folder() / f"{notebook}.ipynb"
+def main(folder: Path | None = None) -> None:
+    """Draw what opens the notebooks in `folder`, the kit's own by default."""
+    for notebook, (name, draw) in DRAWINGS.items():
+        file = (folder or notebooks_folder()) / f"{notebook}.ipynb"
         if file.is_file():
             attach(file, name, draw())
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from ..assets import CHECKOUT
-from ..atomic import atomic_path
+from hyperface_lib.assets import CHECKOUT
+from hyperface_lib.atomic import atomic_path
 
 EXTRAS = ("notebooks", "photos", "dev")
 # Where conda-forge's name differs from PyPI's.

@@ -1,8 +1,8 @@
 """Write the stored outputs of the notebooks: the one tool that does, so that they stay small, stable and comparable.
 
 `python -m hyperface_lib.build.notebook_outputs --reference-run` runs the notebooks in order and ships their run folder
-as the reference run; `python -m hyperface_lib.build.notebook_outputs` then executes each one against an empty run
-folder, as nbval will, and stores its outputs in place.
+as the reference run; `python -m hyperface_lib.build.notebook_outputs` then executes each one, and each lab and study,
+against an empty run folder, as nbval will, and stores its outputs in place.
 """
 
 from __future__ import annotations
@@ -84,17 +84,31 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 
 def notebook_files(names: Sequence[str] = ()) -> list[Path]:
-    """Return the numbered notebooks in order, or those whose file names start with one of `names`.
+    """Return the numbered notebooks in order, the labs and the studies, or those whose names start with one of `names`.
 
     Raises FileNotFoundError for a name that fits no notebook.
     """
-    folder = notebooks_folder()
-    files = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    files = numbered_notebooks() + labs() + studies()
     for name in names:
         if not any(file.name.startswith(name) for file in files):
             found = ", ".join(file.stem for file in files) or "none"
-            raise FileNotFoundError(f"No notebook starts with {name!r} in {folder}; found {found}.")
+            raise FileNotFoundError(f"No notebook starts with {name!r} in {notebooks_folder()}; found {found}.")
     return [file for file in files if not names or any(file.name.startswith(name) for name in names)]
+
+
+def numbered_notebooks() -> list[Path]:
+    """Return the notebooks that hand over to one another, in order."""
+    return sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
+
+
+def labs() -> list[Path]:
+    """Return the notebooks beside the story: they read a run, and leave nothing in it."""
+    return sorted((notebooks_folder() / "labs").glob("*.ipynb"))
+
+
+def studies() -> list[Path]:
+    """Return the notebooks that show a table of data/results: why a default is what it is."""
+    return sorted((notebooks_folder() / "studies").glob("*.ipynb"))
 
 
 def write_outputs(files: Sequence[Path], progress: bool = False) -> None:
@@ -118,8 +132,11 @@ def write_outputs(files: Sequence[Path], progress: bool = False) -> None:
 def write_reference_run(files: Sequence[Path], progress: bool = False) -> Path:
     """Run the notebooks in order in one fresh run folder and ship it as data/runs/reference; return that folder.
 
-    The run shipped before is replaced only when every notebook has finished.
+    The run shipped before is replaced only when every notebook has finished. Raises ValueError for a lab or a study,
+    which leave nothing to ship.
     """
+    if beside := [file.stem for file in files if file not in numbered_notebooks()]:
+        raise ValueError(f"A reference run is made of numbered notebooks, found {', '.join(beside)}.")
     target = data_folder() / "runs" / "reference"
     with tempfile.TemporaryDirectory(prefix="hyperface-reference-") as runs:
         for file in tqdm(files, desc="reference run", disable=not progress):
@@ -169,8 +186,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--reference-run", action="store_true", help="make data/runs/reference from the notebooks instead"
     )
     options = parser.parse_args(arguments)
-    write = write_reference_run if options.reference_run else write_outputs
-    write(notebook_files(options.names), progress=True)
+    if options.reference_run:
+        write_reference_run(notebook_files(options.names) if options.names else numbered_notebooks(), progress=True)
+    else:
+        write_outputs(notebook_files(options.names), progress=True)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 """The command `hyperface`: thin, every command calls one room of the library."""
 
-from .app import app
+from hyperface_lib.cli.app import app
 
 __all__ = ["app"]

@@ -8,8 +8,8 @@ import platform
 import shutil
 from typing import Any
 
-from ..assets import asset, data_folder, notebooks_folder, runs_folder
-from .output import JsonFile, save, show
+from hyperface_lib.assets import asset, data_folder, notebooks_folder, runs_folder
+from hyperface_lib.cli.output import JsonFile, save, show
 
 _PACKAGES = {
     "torch": "make install",
@@ -31,7 +31,7 @@ _ASSETS = (
 
 def doctor(json_file: JsonFile = None) -> None:
     """Check this machine and this checkout, and say how to get what is missing."""
-    from ..runs import versions
+    from hyperface_lib.runs import versions
 
     rows: list[dict[str, Any]] = [
         {"what": "Python", "found": platform.python_version(), "to do": ""},

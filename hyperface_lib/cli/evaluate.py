@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import RENDERED_NOTE, Device, JsonFile, console, save, show
+from hyperface_lib.cli.output import RENDERED_NOTE, Device, JsonFile, console, save, show
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,9 +38,9 @@ def evaluate(
     json_file: JsonFile = None,
 ) -> None:
     """Score EMBEDDER on every SUITE by the ten-fold protocol and print one row a set."""
-    from ..embedding import load_embedder
-    from ..evaluation import BenchmarkTable, load_suite
-    from ..evaluation import evaluate as score
+    from hyperface_lib.embedding import load_embedder
+    from hyperface_lib.evaluation import BenchmarkTable, load_suite
+    from hyperface_lib.evaluation import evaluate as score
 
     loaded = [load_suite(suite, pairs=pairs) for suite in suites]
     model = load_embedder(embedder, device=device, flip=False)  # the evaluator adds the mirror image itself

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import Seed, console
+from hyperface_lib.cli.output import Seed, console
 
 
 def render(
@@ -27,8 +27,8 @@ def render(
     import numpy as np
     from PIL import Image
 
-    from ..atomic import atomic_path
-    from ..faces import FaceWorld, contact_sheet, identity_seeds, nuisance_seed
+    from hyperface_lib.atomic import atomic_path
+    from hyperface_lib.faces import FaceWorld, contact_sheet, identity_seeds, nuisance_seed
 
     people = identity_seeds(split, identities, start=seed)
     pairs = [(person, sample) for person in people for sample in range(images)]

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..atomic import write_json
+from hyperface_lib.atomic import write_json
 
 JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="also write the table to FILE as JSON")]
 Seed = Annotated[int, typer.Option(help="the same seed gives the same result")]

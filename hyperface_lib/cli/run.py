@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ..assets import CHECKOUT, notebooks_folder
-from .output import JsonFile, console, save
+from hyperface_lib.assets import CHECKOUT, notebooks_folder
+from hyperface_lib.cli.output import JsonFile, console, save
 
 
 def run(
@@ -36,7 +36,7 @@ def run(
     json_file: JsonFile = None,
 ) -> None:
     """Run the notebooks in order; finished steps are kept, so the same command goes on where it stopped."""
-    from .. import pipeline
+    from hyperface_lib import pipeline
 
     values: dict[str, Any] = dict(pipeline.parse_parameter(text) for text in parameter or [])
     if gallery is not None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .output import Device, JsonFile, Seed, save, show_one
+from hyperface_lib.cli.output import Device, JsonFile, Seed, save, show_one
 
 
 def pack(
@@ -24,31 +24,48 @@ def pack(
         typer.Option(help="keep to the gallery's leading directions: how many, or a share of variance up to 1"),
     ] = None,
     initial: Annotated[str, typer.Option(help='"auto", "gallery" or "random"')] = "auto",
-    objective: Annotated[str, typer.Option(help='"auto", "hinge", "log-sum-exp", "riesz", "closest-pair"')] = "auto",
-    method: Annotated[str, typer.Option(help='"auto", "riemannian-adam", "adamw", "lbfgs"')] = "auto",
+    objective: Annotated[
+        str,
+        typer.Option(
+            help='"auto", "hinge", "log-sum-exp", "riesz", "mean-nearest", "closest-pair" (the paper\'s), ...'
+        ),
+    ] = "auto",
+    method: Annotated[
+        str, typer.Option(help='"auto", "riemannian-adam", "adamw", "sgd", "rmsprop", "minibatch-adam", "lbfgs"')
+    ] = "auto",
+    alpha_schedule: Annotated[str, typer.Option(help='"constant", "falling" or "rising"')] = "constant",
+    batch_size: Annotated[int | None, typer.Option(help="points in a mini-batch, for minibatch-adam")] = None,
     known_codes: Annotated[bool, typer.Option(help="return a closed form where it is better")] = True,
     max_seconds: Annotated[float | None, typer.Option(help="stop after this time")] = None,
     max_steps: Annotated[int | None, typer.Option(help="stop after this many steps")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="keep the state here every 20 s; go on from it when it is there")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="write the points: .npy, or .safetensors of a gallery's embedder"),
     ] = None,
     json_file: JsonFile = None,
 ) -> None:
-    """Place N points on the unit sphere with the largest smallest angle, and compare with the bound."""
+    """Place N points on the unit sphere with the largest smallest angle, and compare with the bound.
+
+    Started by torchrun, the processes share the points: torchrun --nproc-per-node 2 -- .venv/bin/hyperface pack ...
+    """
     import numpy as np
 
-    from ..atomic import atomic_path
-    from ..runs import IdentityVectors
-    from ..sphere import pack as pack_points
+    from hyperface_lib.atomic import atomic_path
+    from hyperface_lib.runs import IdentityVectors
+    from hyperface_lib.sphere import join_processes, process_rank
+    from hyperface_lib.sphere import pack as pack_points
 
     vectors = IdentityVectors.load(gallery) if gallery is not None else None
     if out is not None and (out.suffix not in (".npy", ".safetensors") or (out.suffix != ".npy" and vectors is None)):
         raise ValueError(f"--out: expected FILE.npy, or FILE.safetensors together with --gallery, found {out}")
     if vectors is None and dimension is None:
         raise ValueError("pack needs --dimension or --gallery")
+    join_processes(device)
     packing = pack_points(
         n=n,
         dimension=dimension,
@@ -63,8 +80,13 @@ def pack(
         max_seconds=max_seconds,
         max_steps=max_steps,
         device=device,
+        alpha_schedule=alpha_schedule,
+        batch_size=batch_size,
+        checkpoint=checkpoint,
         progress=True,
     )
+    if process_rank() > 0:
+        return
     if out is not None and vectors is not None and out.suffix == ".safetensors":
         ids = [f"packed-{number:06d}" for number in range(n)]
         IdentityVectors(packing.points, ids, vectors.embedder, vectors.fingerprint, provenance=packing.config).save(out)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import RENDERED_NOTE, Device, JsonFile, Seed, console, save, show_one
+from hyperface_lib.cli.output import RENDERED_NOTE, Device, JsonFile, Seed, console, save, show_one
 
 GeneratorSpec = Annotated[str, typer.Option(help='"reference", "folder:PATH" or "arc2face:FOLDER"')]
 Steps = Annotated[int, typer.Option(help="denoising steps")]
@@ -33,8 +33,8 @@ def generate(
     device: Device = "auto",
 ) -> None:
     """Draw IMAGES-PER-IDENTITY images of every reference vector into a data set with a manifest."""
-    from ..runs import IdentityVectors
-    from ..synthesis import generate_dataset, load_generator
+    from hyperface_lib.runs import IdentityVectors
+    from hyperface_lib.synthesis import generate_dataset, load_generator
 
     vectors = IdentityVectors.load(references)
     loaded = load_generator(generator, device=device)
@@ -72,11 +72,11 @@ def score_generator(
     json_file: JsonFile = None,
 ) -> None:
     """Score a generator in the space of an independent judge: does it draw whom it was asked to draw?"""
-    from ..embedding import load_embedder
-    from ..evaluation.generator_scoring import score_generator as score_held_out
-    from ..evaluation.generator_scoring import score_references
-    from ..runs import IdentityVectors
-    from ..synthesis import load_generator
+    from hyperface_lib.embedding import load_embedder
+    from hyperface_lib.evaluation.generator_scoring import score_generator as score_held_out
+    from hyperface_lib.evaluation.generator_scoring import score_references
+    from hyperface_lib.runs import IdentityVectors
+    from hyperface_lib.synthesis import load_generator
 
     loaded: Any = load_generator(generator, device=device)
     judging = load_embedder(judge, device=device)

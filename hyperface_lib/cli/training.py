@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .output import Device, JsonFile, Seed, save, show_one
+from hyperface_lib.cli.output import Device, JsonFile, Seed, save, show_one
 
 
 def train(
@@ -29,8 +29,8 @@ def train(
     """Train a recogniser and write it for `hyperface evaluate net:FILE`."""
     import yaml
 
-    from ..atomic import atomic_path
-    from ..training import Recipe, train_recogniser
+    from hyperface_lib.atomic import atomic_path
+    from hyperface_lib.training import Recipe, train_recogniser
 
     values = yaml.safe_load(recipe_file.read_text(encoding="utf-8")) if recipe_file else {}
     if not isinstance(values, dict):
@@ -58,12 +58,12 @@ def _read(dataset: Path) -> tuple[Any, Any]:
     import numpy as np
 
     if (dataset / "manifest.json").is_file():
-        from ..synthesis import read_dataset
+        from hyperface_lib.synthesis import read_dataset
 
         images, labels, _ = read_dataset(dataset)
         return images, labels
 
-    from ..formats import read_image_folder
+    from hyperface_lib.formats import read_image_folder
 
     folder = read_image_folder(dataset)
     pictures = list(folder.images)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .plan import Plan, Step
+from hyperface_lib.pipeline.plan import Plan, Step
 
 
 def refuse_unconditioned(plan: Plan) -> None:
@@ -23,8 +23,8 @@ def _embedder_of(plan: Plan) -> Any:
 
 
 def _refuse(step: Step, embedder: str, generator: str) -> None:
-    from ..embedding import load_embedder
-    from ..synthesis import load_generator
+    from hyperface_lib.embedding import load_embedder
+    from hyperface_lib.synthesis import load_generator
 
     asked, takes = load_embedder(embedder), load_generator(generator)
     if asked.fingerprint != takes.embedder_fingerprint:

@@ -16,9 +16,9 @@ import papermill
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
-from ..atomic import atomic_path
-from .html import write_html
-from .plan import Step
+from hyperface_lib.atomic import atomic_path
+from hyperface_lib.pipeline.html import write_html
+from hyperface_lib.pipeline.plan import Step
 
 _KEY = "hyperface"
 

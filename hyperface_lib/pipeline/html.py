@@ -13,7 +13,7 @@ from nbformat import NotebookNode
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from ..atomic import atomic_path
+from hyperface_lib.atomic import atomic_path
 
 _PLOTLY = "application/vnd.plotly.v1+json"
 _WIDGET = "application/vnd.jupyter.widget-view+json"

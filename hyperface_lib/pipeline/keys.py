@@ -11,9 +11,9 @@ from typing import Any
 
 import nbformat
 
-from ..assets import data_folder
-from ..runs import REFERENCE_RUN, versions
-from .plan import Step
+from hyperface_lib.assets import data_folder
+from hyperface_lib.pipeline.plan import Step
+from hyperface_lib.runs import REFERENCE_RUN, versions
 
 LIBRARY = Path(__file__).resolve().parent.parent
 # What starts, reports and rebuilds has no part in a notebook's results.

@@ -12,9 +12,9 @@ from typing import Any
 import papermill
 import yaml
 
-from ..assets import notebooks_folder
-from ..runs import Run
-from .profiles import Profile, load_profile
+from hyperface_lib.assets import notebooks_folder
+from hyperface_lib.pipeline.profiles import Profile, load_profile
+from hyperface_lib.runs import Run
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def plan_run(
     """
     chosen = load_profile(profile)
     notebooks = _numbered_notebooks()
-    known = {notebook.stem: _known_parameters(notebook) for notebook in notebooks}
+    known = {notebook.stem: known_parameters(notebook) for notebook in notebooks}
     _refuse_unknown(chosen, known)
     start = _position(first, notebooks) if first else 0
     stop = _position(last, notebooks) if last else len(notebooks) - 1
@@ -129,7 +129,7 @@ def _position(name: str, notebooks: list[Path]) -> int:
     raise ValueError(f"notebook: expected one of {', '.join(one.stem for one in notebooks)}, found {name!r}")
 
 
-def _known_parameters(notebook: Path) -> dict[str, Any]:
+def known_parameters(notebook: Path) -> dict[str, Any]:
     """Return a notebook's parameters with their default values (None where the default is not a plain value)."""
     try:
         inspected = papermill.inspect_notebook(str(notebook))

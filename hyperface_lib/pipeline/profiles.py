@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from ..assets import data_folder
+from hyperface_lib.assets import data_folder
 
 _KEYS = {"description", "shared", "notebooks", "requires"}
 

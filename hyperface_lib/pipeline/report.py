@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from .plan import Plan
-from .run import PipelineResult
+from hyperface_lib.pipeline.plan import Plan
+from hyperface_lib.pipeline.run import PipelineResult
 
 _STYLE = {"done": "green", "kept": "cyan", "failed": "bold red"}
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from filelock import FileLock, Timeout
 
-from .conditioning import refuse_unconditioned
-from .execute import StepResult, execute_step, stored_key
-from .keys import reference_key, step_key
-from .plan import Plan
+from hyperface_lib.pipeline.conditioning import refuse_unconditioned
+from hyperface_lib.pipeline.execute import StepResult, execute_step, stored_key
+from hyperface_lib.pipeline.keys import reference_key, step_key
+from hyperface_lib.pipeline.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """Functions that return plotly figures in one house style, and the live explorers built on them."""
 
+from hyperface_lib.plots.capacity import accumulation_curves, capacity_curves
 from hyperface_lib.plots.curves import roc_curves, roc_points, running_mean, training_curves
+from hyperface_lib.plots.distributions import angle_concentration, nearest_neighbour_distributions
 from hyperface_lib.plots.packing import (
     contact_edges,
     packing_progress,
@@ -23,15 +25,19 @@ __all__ = [
     "COLORS",
     "TEMPLATE_NAME",
     "MarkdownTable",
+    "accumulation_curves",
     "accuracy_bars",
+    "angle_concentration",
     "angle_histograms",
     "benchmark_table",
+    "capacity_curves",
     "color_of",
     "contact_edges",
     "hardest_pairs",
     "image_data_uri",
     "image_grid",
     "markdown_table",
+    "nearest_neighbour_distributions",
     "nearest_neighbour_histogram",
     "new_figure",
     "packing_progress",

@@ -3,46 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
-import torch
-from plotly.subplots import make_subplots
 
-from hyperface_lib.plots.packing import (
-    contact_edges,
-    edge_coordinates,
-    edge_trace,
-    plain_scene,
-    point_trace,
-    sphere_surface,
-    thinned,
-)
-from hyperface_lib.plots.theme import BLACK, GREEN, GREY, TEMPLATE_NAME, rounded
-from hyperface_lib.sphere import (
-    PackingRun,
-    define_problem,
-    levenshtein_bound_degrees,
-    principal_subspace,
-    start_run,
-)
+from hyperface_lib.plots.explorer.controls import LARGEST_DIMENSION, UMAP_VIEW, Controls
+from hyperface_lib.plots.explorer.following import LayoutFollower
+from hyperface_lib.plots.explorer.pacing import Paced
+from hyperface_lib.plots.explorer.picture import Frame, describe, draw, nearest_bars, progress_curve, show
+from hyperface_lib.plots.explorer.reports import DrawnReports
+from hyperface_lib.plots.explorer.session import LivePacking
+from hyperface_lib.plots.explorer.views import PrincipalView, SphereView, UmapView, View
+from hyperface_lib.sphere import PackingRun
 
 # One slice of work on the kernel's loop: short enough that sliders and the pause button answer at once.
 _SLICE_SECONDS = 0.03
 # So long a frame may go unanswered, by a browser that is gone or a figure nobody has opened.
 _PATIENCE_SECONDS = 3.0
-_LARGEST_N = 2000
-_LARGEST_DIMENSION = 128
-_CONTACTS_UP_TO = 500
-_GALLERY_SHOWN = 500
-# Below this many multiplications a step, threads wait for one another longer than they work.
-_WORTH_THREADS = 50_000_000
-_SURFACE, _GALLERY, _CONTACTS, _POINTS, _PROGRESS, _BOUND = range(6)
+# Sliders that follow a schedule are moved this often: more would take them out of the reader's hand.
+_SLIDER_SECONDS = 0.5
 
 
 class PackingExplorer:
@@ -50,11 +34,16 @@ class PackingExplorer:
 
     With a `gallery` (m, d) of unit rows the packing happens in its `dimension` leading principal directions, the
     gallery is drawn in grey, and `alpha` draws the points towards it (HyperFace, Eq. 2); without one `alpha` is out of
-    use (Eq. 1). In three dimensions the picture is the sphere itself, above that the shadow on the first three.
+    use (Eq. 1). In three dimensions the picture is the sphere itself, above that the shadow on three principal
+    directions or, when asked for, a UMAP layout.
 
     Build it in a notebook cell, call `advance(steps)` for a first stretch, which is synchronous and the same on every
     run, and show `explorer.ui`. Clicking "run" starts a task on the kernel's loop, in slices short enough that
     everything else keeps answering. `figure()` is the same picture without widgets, for a stored notebook.
+
+    A new n or dimension starts again; every other control acts on the points as they are. Temperature and step length
+    follow a schedule over `max_steps` steps, which starts anew with a new objective, optimiser or alpha, and ends when
+    the reader takes one of the two in hand. Raises ValueError for an unknown objective or optimiser.
     """
 
     def __init__(
@@ -64,20 +53,28 @@ class PackingExplorer:
         *,
         gallery: np.ndarray | None = None,
         alpha: float = 0.0,
+        objective: str = "riesz",
+        optimiser: str = "riemannian-adam",
         seed: int = 0,
         max_steps: int = 1000,
         frames_per_second: float = 15.0,
+        steps_per_frame: int = 4,
     ) -> None:
         self._loop = _running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._gallery = None if gallery is None else np.asarray(gallery, dtype=np.float32)
-        self._seed = seed
-        self._max_steps = max_steps
         self._frame_seconds = 1.0 / frames_per_second
-        self._syncing = False
-        self._build_controls(n, dimension, alpha)
-        self._start()
-        self._draw()
+        self._steps_per_frame = steps_per_frame
+        self._syncing_thread: int | None = None
+        self._sliders_moved = 0.0
+        # How many frames have been drawn.
+        self.frames = 0
+        self._packing = LivePacking(gallery, seed, max_steps)
+        self._nearest = Paced(self._packing.nearest_degrees)
+        self._follower = LayoutFollower(self._packing, self._draw_at_rest, self._say)
+        deepest = LARGEST_DIMENSION if gallery is None else min(LARGEST_DIMENSION, gallery.shape[1])
+        self.controls = Controls(n, dimension, alpha, objective, optimiser, deepest, gallery is not None)
+        self._connect()
+        self._restart()
 
     @functools.cached_property
     def figure_widget(self) -> go.FigureWidget:
@@ -88,21 +85,19 @@ class PackingExplorer:
         return go.FigureWidget(self.figure())
 
     @functools.cached_property
+    def _reports(self) -> DrawnReports:
+        assert self._loop is not None
+        return DrawnReports(self.figure_widget, self._loop)
+
+    @functools.cached_property
     def ui(self) -> ipywidgets.VBox:
         """The controls above the live picture, to be shown as the last line of a cell."""
-        return ipywidgets.VBox(
-            [
-                ipywidgets.HBox([self.n_slider, self.dimension_slider]),
-                ipywidgets.HBox([self.alpha_slider, self.temperature_slider]),
-                ipywidgets.HBox([self.run_button, self.step_button, self.reset_button, self.readout]),
-                self.figure_widget,
-            ]
-        )
+        return ipywidgets.VBox([*self.controls.rows(), self.figure_widget])
 
     @property
     def run(self) -> PackingRun:
         """The packing being shown."""
-        return self._run
+        return self._packing.run
 
     @property
     def is_running(self) -> bool:
@@ -111,84 +106,52 @@ class PackingExplorer:
 
     def advance(self, steps: int) -> float:
         """Take `steps` steps now and return the smallest angle in degrees; the same on every run with one seed."""
-        self._take(steps)
+        self._packing.take(steps)
         self._draw()
-        return self._run.history[-1].min_angle_degrees
+        return self.run.history[-1].min_angle_degrees
 
     def figure(self) -> go.Figure:
         """Return the present state as a plain figure."""
-        reach, places = self._reach(), self._places()
-        figure = make_subplots(
-            rows=1,
-            cols=2,
-            specs=[[{"type": "scene"}, {"type": "xy"}]],
-            column_widths=[0.52, 0.48],
-            horizontal_spacing=0.1,
-        )
-        surface = sphere_surface(resolution=12)
-        surface.visible = self.dimension_slider.value <= 3
-        for trace in (
-            surface,
-            _gallery_trace(self._gallery_places),
-            edge_trace(places, self._edges(places)),
-            point_trace(places, size=4),
-        ):
-            figure.add_trace(trace, row=1, col=1)
-        steps, angles = self._progress()
-        figure.add_trace(_line(steps, angles, "smallest angle", {"color": GREEN, "width": 3}), row=1, col=2)
-        level = {"color": BLACK, "dash": "dash", "width": 1.5}
-        figure.add_trace(_line(self._span(), [self._bound] * 2, "bound", level), row=1, col=2)
-        figure.update_xaxes(title_text="step")
-        figure.update_yaxes(title_text="smallest angle (degrees)")
-        figure.update_layout(template=TEMPLATE_NAME, scene=plain_scene(reach), width=900, height=420, showlegend=False)
-        # The camera stays where the reader has turned it when the data change.
-        figure.update_layout(margin={"l": 5, "r": 20, "t": 15, "b": 55}, uirevision="keep")
-        return figure
+        return draw(self._frame(self._nearest.now))
 
     def close(self) -> None:
-        """Stop the task and give up the widgets; call it when the kernel goes on without the explorer."""
+        """Stop the tasks and give up the widgets; call it when the kernel goes on without the explorer."""
         self._pause()
+        self._follower.stop()
         if "ui" in self.__dict__:
             for widget in (self.ui, *self.ui.children):
                 widget.close()
 
-    # Controls. Messages may arrive on another thread than the kernel's: callbacks hop to the loop that owns the run.
+    # What the controls do. Messages may arrive on another thread than the kernel's: callbacks hop to the loop that
+    # owns the run.
 
-    def _build_controls(self, n: int, dimension: int, alpha: float) -> None:
-        wide = ipywidgets.Layout(width="420px")
-        style = {"description_width": "110px"}
-        deepest = _LARGEST_DIMENSION if self._gallery is None else min(_LARGEST_DIMENSION, self._gallery.shape[1])
-
-        def slider(kind: type, value: float, low: float, high: float, step: float, text: str) -> ipywidgets.Widget:
-            limits = {"min": low, "max": high, "step": step}
-            return kind(value, description=text, continuous_update=False, layout=wide, style=style, **limits)
-
-        self.n_slider = slider(ipywidgets.IntSlider, n, 4, max(n, _LARGEST_N), 4, "points n")
-        self.dimension_slider = slider(ipywidgets.IntSlider, dimension, 2, deepest, 1, "dimension")
-        self.alpha_slider = slider(ipywidgets.FloatSlider, alpha, 0.0, 4.0, 0.05, "alpha (gallery)")
-        self.alpha_slider.disabled = self._gallery is None
-        self.temperature_slider = slider(ipywidgets.FloatLogSlider, 0.1, -5, 1, 0.05, "temperature")
-        self.run_button = ipywidgets.ToggleButton(False, description="run", icon="play")
-        self.step_button = ipywidgets.Button(description="step", icon="step-forward")
-        self.reset_button = ipywidgets.Button(description="reset", icon="refresh")
-        self.readout = ipywidgets.HTML()
-        for control in (self.n_slider, self.dimension_slider):
-            control.observe(self._marshalled(self._restart), "value")
-        self.alpha_slider.observe(self._marshalled(self._retune_alpha), "value")
-        self.temperature_slider.observe(self._marshalled(self._retune_temperature), "value")
-        self.run_button.observe(self._marshalled(self._toggle), "value")
-        self.step_button.on_click(self._marshalled(lambda: self.advance(1)))
-        self.reset_button.on_click(self._marshalled(self._restart))
+    def _connect(self) -> None:
+        controls, packing = self.controls, self._packing
+        for control, action in (
+            (controls.n_slider, self._restart),
+            (controls.dimension_slider, self._restart),
+            (controls.objective_choice, self._change_objective),
+            (controls.optimiser_choice, self._change_optimiser),
+            (controls.alpha_slider, lambda: packing.change_alpha(controls.alpha_slider.value)),
+            (controls.temperature_slider, lambda: packing.take_temperature_in_hand(controls.temperature_slider.value)),
+            (controls.step_slider, lambda: packing.take_step_in_hand(controls.step_slider.value)),
+            (controls.view_choice, self._change_view),
+            (controls.run_button, self._toggle),
+        ):
+            control.observe(self._marshalled(action), "value")
+        controls.step_button.on_click(self._marshalled(lambda: self.advance(1)))
+        controls.reset_button.on_click(self._marshalled(self._restart))
+        controls.elsewhere_button.on_click(self._marshalled(self._start_elsewhere))
 
     def _marshalled(self, action: Callable[[], object]) -> Callable[[object], None]:
         def guarded() -> None:
             try:
                 action()
             except ValueError as problem:
-                self.readout.value = f"<b>{problem}</b>"
+                self._say(problem)
 
         def on_event(_event: object) -> None:
-            if self._syncing:
+            if self._syncing_thread == threading.get_ident():
                 return
             if self._loop is None:
                 guarded()
@@ -197,49 +160,38 @@ class PackingExplorer:
 
         return on_event
 
-    def _start(self) -> None:
-        """Set up the run that the sliders ask for."""
-        n, dimension = self.n_slider.value, self.dimension_slider.value
-        near = self._near_gallery(dimension)
-        alpha = 0.0 if near is None else self.alpha_slider.value
-        problem = define_problem(n, dimension, near, alpha, initial="random", seed=self._seed)
-        self._run = start_run(problem, method="riemannian-adam", total_steps=self._max_steps)
-        self._take(1)
-        self._bound = levenshtein_bound_degrees(n, dimension)
-        self._gallery_places = np.zeros((0, 3)) if near is None else _in_three(near[:_GALLERY_SHOWN])
-
-    def _take(self, steps: int) -> None:
-        n, dimension = self._run.coordinates.shape
-        near = 0 if self._gallery is None else len(self._gallery)
-        with _threads(None if n * (n + near) * dimension > _WORTH_THREADS else 1):
-            self._run.step(steps)
-
-    def _near_gallery(self, dimension: int) -> np.ndarray | None:
-        """The gallery in its leading principal directions, back on the sphere of that dimension."""
-        if self._gallery is None:
-            return None
-        if dimension == self._gallery.shape[1]:
-            return self._gallery
-        inside = self._gallery @ np.asarray(principal_subspace(self._gallery, dimension))
-        return (inside / np.linalg.norm(inside, axis=1, keepdims=True)).astype(np.float32)
-
     def _restart(self) -> None:
-        self._start()
-        self._draw(everything=True)
+        controls = self.controls
+        self._packing.start(
+            controls.n_slider.value,
+            controls.dimension_slider.value,
+            0.0 if controls.alpha_slider.disabled else controls.alpha_slider.value,
+            controls.objective_choice.value,
+            controls.optimiser_choice.value,
+        )
+        self._lowest_degrees = self.run.history[0].min_angle_degrees
+        self._change_view()
 
-    def _retune_alpha(self) -> None:
-        if self._gallery is not None:
-            self._run.alpha = self.alpha_slider.value
+    def _start_elsewhere(self) -> None:
+        self._packing.seed += 1
+        self._restart()
 
-    def _retune_temperature(self) -> None:
-        self._run.temperature = self.temperature_slider.value
+    def _change_objective(self) -> None:
+        self._packing.change_objective(self.controls.objective_choice.value, self.controls.optimiser_choice.value)
+        self._draw()
+
+    def _change_optimiser(self) -> None:
+        self._packing.change_optimiser(self.controls.objective_choice.value, self.controls.optimiser_choice.value)
+        self._draw()
 
     def _toggle(self) -> None:
-        if not self.run_button.value:
+        if not self.controls.run_button.value:
             self._pause()
+            self._draw()
         elif not self.is_running and self._loop is not None:
+            self._packing.go_on()
             self._task = self._loop.create_task(self._drive(), name="packing explorer")
-        self._set(self.run_button, description="pause" if self.is_running else "run")
+        self._set(self.controls.run_button, description="pause" if self.is_running else "run")
 
     def _pause(self) -> None:
         if self._task is not None:
@@ -255,91 +207,93 @@ class PackingExplorer:
         task, last_frame = asyncio.current_task(), 0.0
         drawn = asyncio.Event()
         drawn.set()
-        while self._run.steps < self._max_steps:
-            started = time.perf_counter()
-            while self._run.steps < self._max_steps and time.perf_counter() - started < _SLICE_SECONDS:
-                self._take(1)
-            if drawn.is_set() or time.perf_counter() - last_frame > _PATIENCE_SECONDS:
-                drawn.clear()
-                self._draw()
-                self._when_drawn(drawn.set)
-                last_frame = time.perf_counter()
-            await asyncio.sleep(max(0.001, self._frame_seconds - (time.perf_counter() - started)))
-        self._draw()
+        try:
+            while not self._packing.is_over:
+                started = time.perf_counter()
+                for _ in range(self._steps_per_frame):
+                    self._packing.take(1)
+                    if time.perf_counter() - started > _SLICE_SECONDS or self._packing.is_over:
+                        break
+                if drawn.is_set() or time.perf_counter() - last_frame > _PATIENCE_SECONDS:
+                    drawn.clear()
+                    self._draw_live()
+                    self._reports.when_drawn(drawn.set)
+                    last_frame = time.perf_counter()
+                await asyncio.sleep(max(0.001, self._frame_seconds - (time.perf_counter() - started)))
+            self._draw()
+        except (ValueError, RuntimeError) as problem:
+            self._say(problem)
         if self._task is task:
             self._task = None
-        self._set(self.run_button, value=False, description="run")
+        self._set(self.controls.run_button, value=False, description="run")
 
-    def _when_drawn(self, action: Callable[[], None]) -> None:
-        """Act, on the kernel's loop, when the browser reports the last frame drawn; at once where nothing is shown."""
-        loop = self._loop
-        if loop is None or "figure_widget" not in self.__dict__:
-            action()
-        else:
-            self.figure_widget.on_edits_completed(lambda: loop.call_soon_threadsafe(action))
+    # The picture.
+
+    def _change_view(self) -> None:
+        self._follower.stop()
+        self._view = self._chosen_view()
+        if isinstance(self._view, UmapView):
+            self._follower.follow(self._view, self._loop)
+        self._draw()
+
+    def _chosen_view(self) -> View:
+        if self.controls.view_choice.value == UMAP_VIEW:
+            return UmapView(self._packing.points, self._packing.gallery_shown, self._packing.seed)
+        if self._packing.dimension <= 3:
+            return SphereView(tolerance_degrees=0.05 * self._packing.levels.bound_degrees)
+        return PrincipalView()
+
+    def _frame(self, nearest: Callable[[], np.ndarray]) -> Frame:
+        self._lowest_degrees = min(self._lowest_degrees, self.run.history[-1].min_angle_degrees)
+        return Frame(
+            self._view.place(self._packing.points, self._packing.gallery_shown),
+            progress_curve(self.run.history),
+            nearest_bars(nearest(), self._lowest_degrees, self._packing.levels.bound_degrees),
+            self._packing.levels,
+        )
+
+    def _draw(self) -> None:
+        """Show the present state, whatever it costs."""
+        self._show(self._nearest.now)
+        self._move_sliders()
+
+    def _draw_live(self) -> None:
+        """Show the present state as one frame of many: what is slow is brought up to date when it is due."""
+        self._show(self._nearest.lately)
+        if time.perf_counter() - self._sliders_moved > _SLIDER_SECONDS:
+            self._move_sliders()
+
+    def _draw_at_rest(self) -> None:
+        """Show what has changed while no frames are drawn."""
+        if not self.is_running:
+            self._draw()
+
+    def _show(self, nearest: Callable[[], np.ndarray]) -> None:
+        if "figure_widget" in self.__dict__:
+            show(self.figure_widget, self._frame(nearest))
+        self.controls.readout.value = describe(self.run.history[-1], self._packing.levels, self._view.note)
+        self.frames += 1
+
+    def _move_sliders(self) -> None:
+        """Let temperature and step length show what the schedule has made of them."""
+        temperature = self.run.temperature
+        if temperature is not None:
+            self._set(self.controls.temperature_slider, value=temperature)
+        self._set(self.controls.temperature_slider, disabled=temperature is None)
+        self._set(self.controls.step_slider, value=self.run.step_radians)
+        self._sliders_moved = time.perf_counter()
+
+    def _say(self, problem: Exception) -> None:
+        self.controls.readout.value = f"<b>{problem}</b>"
 
     def _set(self, control: ipywidgets.Widget, **values: object) -> None:
         """Change a control without hearing of it as if the reader had."""
-        self._syncing = True
+        self._syncing_thread = threading.get_ident()
         try:
             for name, value in values.items():
                 setattr(control, name, value)
         finally:
-            self._syncing = False
-
-    # The picture.
-
-    def _draw(self, everything: bool = False) -> None:
-        if "figure_widget" in self.__dict__:
-            self._draw_widget(everything)
-        last = self._run.history[-1]
-        self.readout.value = (
-            f"<b>step {last.step}</b>: smallest angle {last.min_angle_degrees:.2f}°, bound {self._bound:.2f}° "
-            f"({100 * last.min_angle_degrees / self._bound:.1f} %)"
-        )
-        if self._run.temperature is not None:
-            self._set(self.temperature_slider, value=self._run.temperature)
-
-    def _draw_widget(self, everything: bool) -> None:
-        places = self._places()
-        line = edge_coordinates(places, self._edges(places))
-        steps, angles = self._progress()
-        with self.figure_widget.batch_update():  # one message a frame
-            traces = self.figure_widget.data
-            points, contacts, progress, bound = (traces[i] for i in (_POINTS, _CONTACTS, _PROGRESS, _BOUND))
-            points.x, points.y, points.z = rounded(places).T
-            contacts.x, contacts.y, contacts.z = line.T
-            progress.x, progress.y = steps, angles
-            bound.x, bound.y = self._span(), [self._bound] * 2
-            if everything:
-                traces[_SURFACE].visible = self.dimension_slider.value <= 3
-                gallery = traces[_GALLERY]
-                gallery.x, gallery.y, gallery.z = rounded(self._gallery_places).T
-                reach = self._reach()
-                for axis in "xyz":
-                    self.figure_widget.layout.scene[f"{axis}axis"].range = [-reach, reach]
-
-    def _places(self) -> np.ndarray:
-        return _in_three(self._run.points.cpu().numpy())
-
-    def _reach(self) -> float:
-        """Half the side of the box drawn: the sphere up to three dimensions, above them what the points fill."""
-        if self.dimension_slider.value <= 3:
-            return 1.05
-        return float(1.15 * max(np.abs(self._places()).max(), np.abs(self._gallery_places).max(initial=0.0)))
-
-    def _edges(self, places: np.ndarray) -> np.ndarray:
-        if self.dimension_slider.value > 3 or len(places) > _CONTACTS_UP_TO:
-            return np.zeros((0, 2), np.int64)
-        return contact_edges(places, 0.05 * self._bound)
-
-    def _progress(self) -> tuple[np.ndarray, np.ndarray]:
-        history = self._run.history
-        steps, angles = thinned([one.step for one in history], [one.min_angle_degrees for one in history])
-        return steps, rounded(angles)
-
-    def _span(self) -> list[int]:
-        return [0, max(50, self._run.steps - 1)]
+            self._syncing_thread = None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -348,28 +302,3 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-@contextlib.contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    """Compute with `count` threads in the block; None leaves them as they are."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _in_three(points: np.ndarray) -> np.ndarray:
-    """The first three coordinates, a zero added to points of the circle."""
-    return np.pad(points, ((0, 0), (0, 1))) if points.shape[1] == 2 else points[:, :3]
-
-
-def _gallery_trace(places: np.ndarray) -> go.Scatter3d:
-    trace = point_trace(places, size=2.5)
-    return trace.update(name="gallery", marker={"color": GREY, "opacity": 0.5}, hoverinfo="skip", hovertemplate=None)
-
-
-def _line(x: object, y: object, name: str, line: dict[str, object]) -> go.Scatter:
-    return go.Scatter(x=x, y=y, mode="lines", name=name, line=line)

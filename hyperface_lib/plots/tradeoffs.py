@@ -26,6 +26,8 @@ def trade_off(
         empty = next((name for name, points in families.items() if not points), None)
         raise ValueError(f"A trade-off needs families of at least one point, found {empty or 'none'}.")
     figure = new_figure(title, x_title, y_title, height=520)
+    every = np.array([point[:2] for points in families.values() for point in points], dtype=np.float64)
+    sides = iter(_label_sides(every))
     for index, (name, points) in enumerate(families.items()):
         x, y, labels = zip(*points, strict=True)
         figure.add_trace(
@@ -33,7 +35,7 @@ def trade_off(
                 x=rounded(x, 3),
                 y=rounded(y, 3),
                 text=list(labels),
-                textposition=_label_sides(np.stack([x, y], axis=1)),
+                textposition=[next(sides) for _ in points],
                 mode="lines+markers+text" if len(points) > 1 else "markers+text",
                 line={"color": color_of(index), "width": 1.5},
                 marker={"size": 9},
@@ -45,12 +47,11 @@ def trade_off(
 
 
 def _label_sides(points: NDArray[np.floating]) -> list[str]:
-    """Put each label of the points (n, 2) on the side that looks away from the nearest other point."""
+    """Put the label of each of the points (n, 2) on the side away from the others, the near ones above all."""
     if len(points) == 1:
         return ["top center"]
     spread = np.maximum(np.ptp(points, axis=0), 1e-9)
-    away = (points[:, None] - points[None]) / spread
-    distances = np.linalg.norm(away, axis=2)
-    np.fill_diagonal(distances, np.inf)
-    directions = away[np.arange(len(points)), distances.argmin(axis=1)]
+    apart = (points[:, None] - points[None]) / spread
+    distances = np.maximum(np.linalg.norm(apart, axis=2, keepdims=True), 1e-6)
+    directions = (apart / distances**3).sum(axis=1)
     return [f"{'top' if up >= 0 else 'bottom'} {'right' if right >= 0 else 'left'}" for right, up in directions]

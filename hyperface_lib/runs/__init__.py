@@ -1,8 +1,8 @@
 """The run folder: typed reading and writing of what passes from one notebook to the next."""
 
-from .identity_vectors import IdentityVectors, fingerprint_of
-from .manifest import Manifest, versions
-from .run import REFERENCE_RUN, Dataset, Gallery, Run, Table, notice
+from hyperface_lib.runs.identity_vectors import IdentityVectors, fingerprint_of
+from hyperface_lib.runs.manifest import Manifest, versions
+from hyperface_lib.runs.run import REFERENCE_RUN, Dataset, Gallery, Run, Table, notice
 
 __all__ = [
     "REFERENCE_RUN",

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from ..atomic import atomic_path
+from hyperface_lib.atomic import atomic_path
 
 FORMAT = "hyperface identity vectors 1"
 # float32 rows divided by their own norm are within 1e-6 of one; what was stored as fp16 is within 1e-3.

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ..atomic import atomic_path
+from hyperface_lib.atomic import atomic_path
 
 # A picture of a face crop is far below this; more is a decompression bomb.
 LARGEST_BYTES = 64_000_000

@@ -11,8 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Self
 
-from .. import __version__
-from ..atomic import write_json
+from hyperface_lib import __version__
+from hyperface_lib.atomic import write_json
 
 FORMAT = "hyperface manifest 1"
 _RECORDED = ("numpy", "torch", "diffusers", "safetensors")

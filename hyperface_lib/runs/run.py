@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..assets import data_folder, runs_folder
-from ..atomic import atomic_path, write_json
-from .identity_vectors import IdentityVectors
-from .image_archive import read_image_archive, write_image_archive
-from .manifest import Manifest
+from hyperface_lib.assets import data_folder, runs_folder
+from hyperface_lib.atomic import atomic_path, write_json
+from hyperface_lib.runs.identity_vectors import IdentityVectors
+from hyperface_lib.runs.image_archive import read_image_archive, write_image_archive
+from hyperface_lib.runs.manifest import Manifest
 
 REFERENCE_RUN = "reference"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

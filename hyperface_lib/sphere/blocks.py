@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -27,6 +28,13 @@ class PairSums:
     sums: Tensor
     gradient: Tensor
     max_cosine: float
+
+
+class NearestOthers(NamedTuple):
+    """For every point the one nearest to it: its row, and their cosine. Both (n,)."""
+
+    indices: Tensor
+    cosines: Tensor
 
 
 def row_blocks(count: int, size: int | None = None) -> list[slice]:
@@ -81,3 +89,98 @@ def accumulate_pairs(
         total = sums if total is None else total + sums
     assert total is not None
     return PairSums(total, gradient, float(largest))
+
+
+def nearest_others(points: Tensor, dtype: torch.dtype | None = None) -> NearestOthers:
+    """Return for every row of `points` (n, d) the nearest other one, each pair of blocks seen once."""
+    operand = points if dtype is None else points.to(dtype)
+    cosines = torch.full((len(points),), -torch.inf, dtype=operand.dtype, device=points.device)
+    indices = torch.zeros(len(points), dtype=torch.int64, device=points.device)
+
+    def improve(rows: slice, others: slice, block: Tensor) -> None:
+        best, where = block.max(dim=1)
+        better = best > cosines[rows]
+        cosines[rows] = torch.where(better, best, cosines[rows])
+        indices[rows] = torch.where(better, where + others.start, indices[rows])
+
+    for rows, columns, block in pair_blocks(operand):
+        improve(rows, columns, block)
+        if rows != columns:
+            improve(columns, rows, block.T)
+    return NearestOthers(indices, cosines.to(points.dtype))
+
+
+class PairTraversal(Protocol):
+    """How an objective sees the pairs of all points when it is given some of them.
+
+    In one process the points given are all there are. With points spread over processes each holds some rows, and sums
+    over pairs, maxima and counts are those of everybody's.
+    """
+
+    def count(self, points: Tensor) -> int:
+        """Return how many points there are in all."""
+        ...
+
+    def everyone(self, points: Tensor) -> Tensor:
+        """Return all points (n, d), of which `points` are some."""
+        ...
+
+    def own_rows(self, points: Tensor) -> slice:
+        """Return which rows of `everyone(points)` are `points`."""
+        ...
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the sum of `values`, any shape, over processes."""
+        ...
+
+    def agree(self, value: float) -> float:
+        """Return one process's `value` on all of them."""
+        ...
+
+    def accumulate(self, points: Tensor, weigh: Weighing, dtype: torch.dtype | None = None) -> PairSums:
+        """Sum over all pairs; the gradient is that of the rows given."""
+        ...
+
+    def largest_cosine(self, points: Tensor, dtype: torch.dtype | None = None) -> float:
+        """Return the largest cosine of all pairs."""
+        ...
+
+    def nearest_others(self, points: Tensor, dtype: torch.dtype | None = None) -> NearestOthers:
+        """Return the nearest other point of every one of all points."""
+        ...
+
+
+class LocalPairs:
+    """The traversal of one process: the points given are all there are."""
+
+    def count(self, points: Tensor) -> int:
+        """Return the number of points given."""
+        return len(points)
+
+    def everyone(self, points: Tensor) -> Tensor:
+        """Return the points given."""
+        return points
+
+    def own_rows(self, points: Tensor) -> slice:
+        """Return all rows."""
+        return slice(0, len(points))
+
+    def total(self, values: Tensor) -> Tensor:
+        """Return the values given."""
+        return values
+
+    def agree(self, value: float) -> float:
+        """Return the value given."""
+        return value
+
+    def accumulate(self, points: Tensor, weigh: Weighing, dtype: torch.dtype | None = None) -> PairSums:
+        """Sum over all pairs, with the gradient of every point."""
+        return accumulate_pairs(points, weigh, dtype=dtype)
+
+    def largest_cosine(self, points: Tensor, dtype: torch.dtype | None = None) -> float:
+        """Return the largest cosine of all pairs."""
+        return largest_cosine(points, dtype)
+
+    def nearest_others(self, points: Tensor, dtype: torch.dtype | None = None) -> NearestOthers:
+        """Return the nearest other point of every point."""
+        return nearest_others(points, dtype)

@@ -1,13 +1,17 @@
-"""How far apart n points can be at best: Rankin's and Levenshtein's bounds."""
+"""How far apart n points can be at best: Rankin's, Fejes Toth's and Levenshtein's bounds."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
 from math import comb
+from operator import index
 
 from scipy.optimize import brentq
 from scipy.special import roots_jacobi
+
+# Beyond this, Levenshtein's bound on the ordinary sphere is of a degree in the hundreds and never the better one.
+_FEJES_TOTH_ALONE = 100
 
 
 def _gegenbauer(dimension: int, degree: int, s: float) -> float:
@@ -26,6 +30,14 @@ def _design_bound(dimension: int, strength: int) -> int:
     if odd:
         return 2 * comb(dimension + half - 1, dimension - 1)
     return comb(dimension + half - 1, dimension - 1) + comb(dimension + half - 2, dimension - 1)
+
+
+def _order(n: int, dimension: int) -> int:
+    """Return the order of Levenshtein's bound for n > d + 1: the design bounds of it and the next one enclose n."""
+    order = 1
+    while n > _design_bound(dimension, order + 1):
+        order += 1
+    return order
 
 
 def _largest_root(dimension: int, degree: int, a: int, b: int) -> float:
@@ -47,48 +59,89 @@ def _levenshtein_function(dimension: int, order: int, s: float) -> float:
     return comb(half + dimension - 2, half) * ((2 * half + dimension - 1) / (dimension - 1) - ratio)
 
 
-@lru_cache(maxsize=4096)
-def cosine_lower_bound(n: int, dimension: int) -> float:
-    """Return a value that the largest cosine among `n` points in `dimension` cannot go below.
-
-    Rankin (1955) for n <= 2 d; Levenshtein's universal bound (1979, general degree) above; exact in the plane.
-    Raises ValueError for n < 2 or dimension < 2.
-    """
-    if n < 2:
-        raise ValueError(f"n must be at least 2, found {n}.")
-    if dimension < 2:
-        raise ValueError(f"dimension must be at least 2, found {dimension}.")
-    if dimension == 2:
-        return math.cos(2 * math.pi / n)
-    if n <= dimension + 1:
-        return -1.0 / (n - 1)
-    if n <= 2 * dimension:
-        return 0.0
-    order = 1
-    while not _design_bound(dimension, order) <= n <= _design_bound(dimension, order + 1):
-        order += 1
+def _levenshtein_cosine(n: int, dimension: int) -> float:
+    """Return the cosine at which Levenshtein's bound on the size of a code in d >= 3 dimensions is n > d + 1."""
+    order = _order(n, dimension)
     half = (order + 1) // 2
     if order % 2:
         low, high = _largest_root(dimension, half - 1, 1, 1), _largest_root(dimension, half, 1, 0)
     else:
         low, high = _largest_root(dimension, half, 1, 0), _largest_root(dimension, half, 1, 1)
+    # At the upper end the function equals the design bound of the next order, an integer.
+    if n == _design_bound(dimension, order + 1):
+        return high
 
     def excess(s: float) -> float:
         return _levenshtein_function(dimension, order, s) - n
 
-    # At the ends of the interval the function equals the design bounds, so an end may itself be the root.
-    if abs(excess(low)) < 1e-6 * n:
+    # Within rounding of an end the sign there is not to be trusted; the lower end is the safe side of a lower bound.
+    if excess(low) >= 0:
         return low
-    if abs(excess(high)) < 1e-6 * n:
+    if excess(high) <= 0:
         return high
-    return float(brentq(excess, low, high, xtol=1e-15))
+    return float(brentq(excess, low, high, xtol=1e-16))
+
+
+def _fejes_toth_cosine(n: int) -> float:
+    """Return (cot^2 w - 1) / 2, w = n pi / (6 (n - 2)): the bound on the ordinary sphere (Fejes Toth 1943)."""
+    cotangent = 1 / math.tan(n * math.pi / (6 * (n - 2)))
+    return (cotangent * cotangent - 1) / 2
+
+
+def _checked(n: int, dimension: int) -> tuple[int, int]:
+    """Return both as Python integers: numpy's overflow."""
+    try:
+        n, dimension = index(n), index(dimension)
+    except TypeError:
+        raise TypeError(f"n and dimension must be integers, found {n!r} and {dimension!r}.") from None
+    if n < 2:
+        raise ValueError(f"n must be at least 2, found {n}.")
+    if dimension < 2:
+        raise ValueError(f"dimension must be at least 2, found {dimension}.")
+    return n, dimension
+
+
+@lru_cache(maxsize=4096)
+def _bound(n: int, dimension: int) -> tuple[float, str]:
+    if dimension == 2:
+        return math.cos(2 * math.pi / n), "exact in the plane"
+    if n <= dimension + 1:
+        return -1.0 / (n - 1), "Rankin, simplex"
+    if n <= 2 * dimension:
+        return 0.0, "Rankin, orthoplex"
+    plain = _fejes_toth_cosine(n) if dimension == 3 else -1.0
+    if dimension == 3 and n > _FEJES_TOTH_ALONE:
+        return plain, "Fejes Toth"
+    cosine = _levenshtein_cosine(n, dimension)
+    # Where both are exact (the icosahedron) rounding must not decide the name.
+    if plain > cosine + 1e-12:
+        return plain, "Fejes Toth"
+    return cosine, f"Levenshtein, degree {_order(n, dimension)}"
+
+
+def cosine_lower_bound(n: int, dimension: int) -> float:
+    """Return a value that the largest cosine among `n` points in `dimension` cannot go below.
+
+    Exact in the plane; Rankin (1955) for n <= 2 d, attained; above, Levenshtein's universal bound (1979, general
+    degree), on the ordinary sphere the better of that and Fejes Toth's (1943).
+    Raises TypeError for numbers that are not integers, ValueError for n < 2 or dimension < 2.
+    """
+    return _bound(*_checked(n, dimension))[0]
+
+
+def bound_name(n: int, dimension: int) -> str:
+    """Return which bound `cosine_lower_bound` gives: "Rankin, simplex", "Levenshtein, degree 5" and the like.
+
+    Raises TypeError for numbers that are not integers, ValueError for n < 2 or dimension < 2.
+    """
+    return _bound(*_checked(n, dimension))[1]
 
 
 def levenshtein_bound_degrees(n: int, dimension: int) -> float:
     """Return the largest angle in degrees that `n` points on the sphere in `dimension` could have, by known bounds.
 
     No set of points has a larger smallest angle; codes that reach it are called sharp. Levenshtein, "On bounds for
-    packings in n-dimensional Euclidean space", 1979; for n <= 2 d it is Rankin's bound, which is attained.
-    Raises ValueError for n < 2 or dimension < 2.
+    packings in n-dimensional Euclidean space", 1979; `bound_name` says where another bound is the better one.
+    Raises TypeError for numbers that are not integers, ValueError for n < 2 or dimension < 2.
     """
     return math.degrees(math.acos(cosine_lower_bound(n, dimension)))

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from hyperface_lib.sphere.arrays import Array, normalise
 from hyperface_lib.sphere.bounds import cosine_lower_bound, levenshtein_bound_degrees
-from hyperface_lib.sphere.geometry import closest_pair_of, degrees_from_cosine
+from hyperface_lib.sphere.geometry import closest_pair_of
 from hyperface_lib.sphere.initial import random_points
 from hyperface_lib.sphere.known_codes import KnownCode, best_known
 from hyperface_lib.sphere.multistart import multistart
@@ -22,14 +21,19 @@ from hyperface_lib.sphere.problem import (
     choose_method,
     choose_objective,
     define_problem,
+    enough_memory,
     start_run,
     warn_of_collapse,
 )
-from hyperface_lib.sphere.run import PackingRecord, PackingRun
+from hyperface_lib.sphere.run import PackingRecord
+from hyperface_lib.sphere.schedule import ALPHA_SCHEDULES, AlphaSchedule
+from hyperface_lib.sphere.sharding import current_shard
 from hyperface_lib.sphere.statistics import mean_nearest_cosine
+from hyperface_lib.sphere.threads import worthwhile_threads
+from hyperface_lib.sphere.watch import DEFAULT_STEPS, Callback, Checkpoint, Watch
 
-Callback = Callable[[PackingRun], Any]
-_DEFAULT_STEPS = 1000
+# Nearer than this to a closed form a solver has found it, up to rounding.
+_TIE_DEGREES = 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,10 @@ def pack(
     callback: Callback | None = None,
     progress: bool = False,
     device: str | torch.device = "auto",
+    alpha_schedule: str | AlphaSchedule = "constant",
+    step_radians: float | None = None,
+    batch_size: int | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Packing:
     """Place `n` points on the unit sphere in `dimension`, far from one another and, with a gallery, near it.
 
@@ -79,18 +87,28 @@ def pack(
     subspace: the points stay in the span of k leading principal directions of the gallery, of those that hold a share
         of its variance (a float in (0, 1]), or of a basis (d, k).
     initial: "auto" (gallery draws if there is a gallery), "gallery", "random", or unit rows (n, d).
-    objective: "auto", "hinge", "log-sum-exp", "riesz", or "closest-pair", which is Eq. 1 as printed.
-    method: "auto", "riemannian-adam", "adamw" (with "closest-pair": the paper's Algorithm 1), "lbfgs" (many starts, for
-        small problems).
+    objective: "auto", or a name of `OBJECTIVES`; "closest-pair" is Eq. 1 as printed.
+    method: "auto", or a name of `OPTIMISERS`: "lbfgs" is many starts of L-BFGS, for small problems, polished to the
+        last digits; "adamw" with "closest-pair" is the paper's Algorithm 1, "minibatch-adam" its Algorithm 2.
     use_known_codes: with alpha = 0 return a closed form, turned at random, where it is better.
-    max_seconds, max_steps: whichever comes first; by default 1000 steps, or for "lbfgs" a number of starts. Only a
-        limit in seconds makes the result depend on the machine.
+    max_seconds, max_steps: whichever comes first; by default 1000 steps, or for "lbfgs", where a step is a descent, an
+        amount of work that finds most optima again and again. Only a limit in seconds makes the result depend on the
+        machine.
     callback: called with the run after each step; ends it by returning True.
+    alpha_schedule: "constant", "falling" (from 4 alpha down to alpha), "rising" (from 0 up to alpha), or your own.
+    step_radians: about how far a point turns in one of the first steps; by default as the objective is annealed.
+    batch_size: points in a mini-batch, for "minibatch-adam".
+    checkpoint: a file that holds the state of the run; when it is there, the run goes on from it, to the same result.
 
-    Points are numpy unless gallery or initial is torch. Warns when points share a gallery vector.
-    Raises ValueError or TypeError in one sentence for bad arguments.
+    Points are float32, or float64 where they were polished; numpy unless gallery or initial is torch. In processes
+    joined by `join_processes` (torchrun) each works on its share of the points and returns all of them. Warns when
+    points share a gallery vector. Raises ValueError or TypeError in one sentence for bad arguments, MemoryError when
+    there is not enough; what was reached is then in the checkpoint.
     """
     problem = define_problem(n, dimension, gallery, alpha, subspace, initial, seed, device)
+    schedule = _alpha_schedule(alpha_schedule)
+    options: dict[str, Any] = {"step_radians": step_radians, "batch_size": batch_size}
+    options["alpha_schedule"] = schedule if problem.alpha > 0 else None
     objective_name = choose_objective(problem, objective)
     method_name = choose_method(problem, objective_name, method)
     _check_limits(max_seconds, max_steps)
@@ -99,10 +117,13 @@ def pack(
         "dimension": problem.dimension,
         "gallery_size": None if problem.gallery is None else len(problem.gallery),
         "alpha": problem.alpha,
+        "alpha_schedule": asdict(schedule),
         "subspace_dimension": None if problem.basis is None else problem.working_dimension,
         "initial": problem.initial if isinstance(problem.initial, str) else "array",
         "objective": objective_name,
         "method": method_name,
+        "step_radians": step_radians,
+        "batch_size": batch_size,
         "use_known_codes": use_known_codes,
         "seed": seed,
         "max_seconds": max_seconds,
@@ -114,23 +135,28 @@ def pack(
     history: list[PackingRecord] = []
     solved: Tensor | None = None
     if known is None or known.max_cosine > cosine_lower_bound(problem.n, problem.working_dimension) + 1e-12:
-        watch = _Watch(problem, max_seconds, max_steps, callback, progress, method_name)
-        with watch:
-            solved, history = _solve(problem, objective_name, method_name, max_steps, watch)
+        default_steps = None if method_name == "lbfgs" else DEFAULT_STEPS
+        kept = None if checkpoint is None else Checkpoint(Path(checkpoint), config)
+        with (
+            Watch(problem, max_seconds, max_steps, callback, progress, default_steps) as watch,
+            enough_memory(problem),
+        ):
+            solved, history = _solve(problem, objective_name, method_name, options, watch, kept)
     points, name = _better(problem, solved, known, f"{objective_name}, {method_name}")
     seconds = time.perf_counter() - started
     angle = closest_pair_of(points).angle_degrees
+    bound = levenshtein_bound_degrees(problem.n, problem.working_dimension)
     closeness = None
     if problem.gallery is not None:
-        closeness = mean_nearest_cosine(points, problem.gallery)
-        warn_of_collapse(points, _as_seen(problem.gallery, problem))
+        closeness = mean_nearest_cosine(points.float(), problem.gallery)
+        warn_of_collapse(points.float(), _as_seen(problem.gallery, problem), bound)
     if not history:
         history = [PackingRecord(0, seconds, angle, -(1 - _cosine(angle)), closeness)]
     as_torch = next((array for array in (gallery, initial) if isinstance(array, Tensor)), None)
     return Packing(
         points=points.cpu().numpy() if as_torch is None else points.to(as_torch.device),
         min_angle_degrees=angle,
-        bound_degrees=levenshtein_bound_degrees(problem.n, problem.working_dimension),
+        bound_degrees=bound,
         mean_gallery_cosine=closeness,
         history=history,
         method=name,
@@ -138,6 +164,16 @@ def pack(
         steps=len(history) if solved is not None else 0,
         config=config,
     )
+
+
+def _alpha_schedule(schedule: str | AlphaSchedule) -> AlphaSchedule:
+    if isinstance(schedule, AlphaSchedule):
+        return schedule
+    if schedule not in ALPHA_SCHEDULES:
+        raise ValueError(
+            f"alpha_schedule must be one of {', '.join(ALPHA_SCHEDULES)} or an AlphaSchedule, found {schedule!r}."
+        )
+    return ALPHA_SCHEDULES[schedule]
 
 
 def _cosine(angle_degrees: float) -> float:
@@ -151,64 +187,52 @@ def _check_limits(max_seconds: float | None, max_steps: int | None) -> None:
         raise ValueError(f"max_steps must be at least 1, found {max_steps}.")
 
 
-class _Watch:
-    """Keeps the clock, the progress bar and the callback of a run."""
-
-    def __init__(
-        self,
-        problem: PackingProblem,
-        max_seconds: float | None,
-        max_steps: int | None,
-        callback: Callback | None,
-        progress: bool,
-        method: str,
-    ) -> None:
-        self.started = time.perf_counter()
-        self.max_seconds = max_seconds
-        self.callback = callback
-        self.bound = degrees_from_cosine(cosine_lower_bound(problem.n, problem.working_dimension))
-        self.total = max_steps
-        if max_steps is None and max_seconds is None and method != "lbfgs":
-            self.total = _DEFAULT_STEPS
-        self.bar = tqdm(total=self.total, desc="packing", unit="step", disable=not progress)
-
-    def __enter__(self) -> _Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def fraction(self, steps: int) -> float:
-        """Return how much of the run has passed, by steps or by seconds."""
-        by_steps = 0.0 if self.total is None else steps / self.total
-        if self.max_seconds is None:
-            return by_steps
-        return max(by_steps, (time.perf_counter() - self.started) / self.max_seconds)
-
-    def stop(self, run: PackingRun, history: list[PackingRecord]) -> bool:
-        """Report a step; say whether to end."""
-        self.bar.update(1)
-        self.bar.set_postfix_str(
-            f"{history[-1].min_angle_degrees:.2f} of at most {self.bound:.2f} degrees", refresh=False
-        )
-        asked = self.callback is not None and self.callback(run) is True
-        return asked or self.fraction(len(history)) >= 1
-
-
 def _solve(
-    problem: PackingProblem, objective: str, method: str, max_steps: int | None, watch: _Watch
+    problem: PackingProblem,
+    objective: str,
+    method: str,
+    options: dict[str, Any],
+    watch: Watch,
+    checkpoint: Checkpoint | None,
 ) -> tuple[Tensor, list[PackingRecord]]:
     """Return the points found (working coordinates) and the history."""
     if method == "lbfgs":
-        result = multistart(problem, objective, None, max_steps, watch.stop)
-        return result.points, result.history
-    run = start_run(problem, objective, method, watch.total or _DEFAULT_STEPS)
-    while True:
-        run.step(fraction=watch.fraction(run.steps))
-        if watch.stop(run, run.history):
-            break
+        return _solve_by_starts(problem, objective, watch, checkpoint)
+    run = start_run(
+        problem,
+        objective,
+        method,
+        watch.total or DEFAULT_STEPS,
+        **options,
+        shard=current_shard(problem.n),
+    )
+    if checkpoint is not None:
+        checkpoint.restore(run)
+        watch.take_up(run)
+    near = 0 if problem.gallery is None else len(problem.gallery)
+    work = problem.n * (problem.n + near) * problem.working_dimension
+    done = run.steps > 0 and watch.fraction(run.steps) >= 1
+    while not done:
+        with worthwhile_threads(work):
+            run.step(fraction=run.pairs.agree(watch.fraction(run.steps)))
+        done = bool(run.pairs.agree(watch.stop(run, run.history)))
+        if checkpoint is not None:
+            # Between steps only: a state taken in the middle of one could not be gone on from.
+            checkpoint.save(run) if done else checkpoint.save_when_due(run)
     # The run may have worked in half precision: let both candidates be judged in full.
-    return min((run.best_coordinates, run.coordinates), key=lambda points: _hard_value(problem, points)), run.history
+    candidates = [run.pairs.everyone(points) for points in (run.best_coordinates, run.coordinates)]
+    return min(candidates, key=lambda points: _hard_value(problem, points)), run.history
+
+
+def _solve_by_starts(
+    problem: PackingProblem, objective: str, watch: Watch, checkpoint: Checkpoint | None
+) -> tuple[Tensor, list[PackingRecord]]:
+    if checkpoint is not None:
+        raise ValueError('method "lbfgs" packs small problems in seconds and keeps no checkpoint; leave it out.')
+    if current_shard(problem.n) is not None:
+        raise ValueError('method "lbfgs" works in one process; take "riemannian-adam" in several.')
+    result = multistart(problem, objective, None, watch.total, watch.stop, watch.seconds_left())
+    return result.points, result.history
 
 
 def _hard_value(problem: PackingProblem, points: Tensor) -> float:
@@ -224,12 +248,14 @@ def _better(problem: PackingProblem, solved: Tensor | None, known: KnownCode | N
     coordinates, name = solved, solver
     if known is not None:
         found = None if solved is None else closest_pair_of(solved).angle_degrees
-        if found is None or found < known.angle_degrees:
+        if found is None or found < known.angle_degrees + _TIE_DEGREES:
             coordinates, name = _turned(known, problem), f"closed form: {known.name}"
     assert coordinates is not None
+    # Points that were polished keep the digits that were polished.
+    dtype = coordinates.dtype if problem.basis is None and coordinates is solved else torch.float32
     if problem.basis is not None:
         coordinates = coordinates.double().cpu() @ problem.basis.T
-    return normalise(coordinates).float().to(problem.device), name
+    return normalise(coordinates).to(device=problem.device, dtype=dtype), name
 
 
 def _as_seen(gallery: Tensor, problem: PackingProblem) -> Tensor:

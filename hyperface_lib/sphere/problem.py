@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,25 +13,28 @@ import torch
 from torch import Tensor
 
 from hyperface_lib.sphere.arrays import Array, as_unit_tensor, normalise
+from hyperface_lib.sphere.blocks import nearest_others
 from hyperface_lib.sphere.bounds import cosine_lower_bound
 from hyperface_lib.sphere.geometry import nearest_of
 from hyperface_lib.sphere.initial import gallery_points, random_points
 from hyperface_lib.sphere.objectives import OBJECTIVES, GalleryTerm, Objective, WithGallery, create_objective
-from hyperface_lib.sphere.optimisers import OPTIMISERS, create_optimiser
+from hyperface_lib.sphere.optimisers import OPTIMISERS, Optimiser, create_optimiser
 from hyperface_lib.sphere.precision import matmul_dtype, resolve_device
 from hyperface_lib.sphere.run import PackingRun
-from hyperface_lib.sphere.schedule import default_annealing
+from hyperface_lib.sphere.schedule import AlphaSchedule, default_annealing
+from hyperface_lib.sphere.sharding import ShardedPairs
 from hyperface_lib.sphere.subspace import as_basis
 
 # The paper's weight. 200 points on the reference gallery, alpha 0 / .1 / .25 / .5 / 1 / 2: min angle 90.0 / 89.4 /
 # 88.5 / 86.1 / 82.5 / 79.0 degrees, mean cosine to the nearest gallery vector .44 / .62 / .71 / .83 / .92 / .96.
 DEFAULT_ALPHA = 0.5
 
+_MANY_POINTS = 4_000
+_HIGH_DIMENSION = 64
 _SMALL_COUNT = 600
 _SMALL_SIZE = 4_000
 # How many gallery products a step may cost before the search for the nearest is done at every tenth only.
 _CHEAP_SEARCH = 2_000_000
-_ON_GALLERY_COSINE = 0.99
 
 
 @dataclass(frozen=True)
@@ -119,6 +125,7 @@ def _initial(initial: str | Array, n: int, dimension: int, gallery: Tensor | Non
         points = as_unit_tensor(initial, "initial", dimension)
         if len(points) != n:
             raise ValueError(f"initial must have n = {n} rows, found {len(points)}.")
+        _refuse_duplicates(points)
         return points
     if initial not in ("auto", "gallery", "random"):
         raise ValueError(f"initial must be auto, gallery, random or an array, found {initial!r}.")
@@ -129,10 +136,23 @@ def _initial(initial: str | Array, n: int, dimension: int, gallery: Tensor | Non
     return initial
 
 
+def _refuse_duplicates(points: Tensor) -> None:
+    """Equal points exert no force on each other and would never part."""
+    _, group, counts = points.unique(dim=0, return_inverse=True, return_counts=True)
+    if bool((counts > 1).any()):
+        first, second = (group == int(counts.argmax())).nonzero()[:2, 0].tolist()
+        raise ValueError(f"initial must hold different points, found rows {first} and {second} equal.")
+
+
 def choose_objective(problem: PackingProblem, name: str = "auto") -> str:
-    """Return the name of the objective for `problem`; raises ValueError listing the names for an unknown one."""
+    """Return the name of the objective for `problem`; raises ValueError listing the names for an unknown one.
+
+    By default "riesz", which needs no scale and ends a little better at equal steps; "hinge" for many points in a high
+    dimension with no gallery to stay near, where its cheaper weights buy more steps than that is worth.
+    """
     if name == "auto":
-        return "riesz"
+        many = problem.n >= _MANY_POINTS and problem.working_dimension >= _HIGH_DIMENSION
+        return "hinge" if many and problem.alpha == 0 else "riesz"
     if name not in OBJECTIVES:
         raise ValueError(f"objective must be one of auto, {', '.join(OBJECTIVES)}, found {name!r}.")
     return name
@@ -168,40 +188,99 @@ def start_run(
     method: str = "auto",
     total_steps: int = 1000,
     anneal: bool = True,
+    *,
+    alpha_schedule: AlphaSchedule | None = None,
+    step_radians: float | None = None,
+    batch_size: int | None = None,
+    shard: ShardedPairs | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> PackingRun:
-    """Return the run that packs `problem` from its first start, not yet stepped."""
+    """Return the run that packs `problem` from its first start, not yet stepped.
+
+    `step_radians`: the length of the first steps; by default that of the objective's schedule, .05 where it has none.
+    `shard`: in several processes, which of the points this one holds. `dtype`: that of the points.
+    """
     objective_name = choose_objective(problem, objective)
     built = build_objective(problem, objective_name)
+    if isinstance(built, WithGallery):
+        built.term.gallery = built.term.gallery.to(dtype)
     bound = cosine_lower_bound(problem.n, problem.working_dimension)
-    dtype = matmul_dtype(problem.device, problem.n, problem.working_dimension, bound)
-    if dtype != torch.float32 and problem.alpha == 0 and problem.basis is None:
-        built.matmul_dtype = dtype
+    fast = matmul_dtype(problem.device, problem.n, problem.working_dimension, bound)
+    if fast != torch.float32 and dtype == torch.float32 and problem.alpha == 0 and problem.basis is None:
+        built.matmul_dtype = fast
     annealing = default_annealing(objective_name, problem.n, problem.working_dimension)
     optimiser = create_optimiser(choose_method(problem, objective_name, method))
+    if step_radians is not None:
+        if not 0 < step_radians <= math.pi:
+            raise ValueError(f"step_radians must be in (0, pi], found {step_radians}.")
+        optimiser.step_radians = step_radians
+        annealing = None if annealing is None else annealing.with_first_step(step_radians)
+    if batch_size is not None:
+        _set_batch_size(optimiser, batch_size, problem.n)
     if annealing is not None:
         optimiser.step_radians = annealing.step_radians
         run_objective = built.objective if isinstance(built, WithGallery) else built
         if hasattr(run_objective, "temperature"):
             run_objective.temperature = annealing.temperature(0.5)
+    start = problem.start(dtype=dtype)
+    if shard is not None:
+        if hasattr(optimiser, "batch_size"):
+            raise ValueError(f"method {optimiser.name} works in one process, found {shard.processes}.")
+        built.pairs = shard
+        start = start[shard.own]
     return PackingRun(
-        problem.start(),
+        start,
         built,
         optimiser,
         annealing=annealing if anneal else None,
+        alpha_schedule=alpha_schedule if isinstance(built, WithGallery) else None,
         total_steps=total_steps,
-        basis=None if problem.basis is None else problem.basis.float().to(problem.device),
+        basis=None if problem.basis is None else problem.basis.to(device=problem.device, dtype=dtype),
     )
 
 
-def warn_of_collapse(points: Tensor, gallery: Tensor) -> int:
-    """Warn when several points lie on the same gallery vector; return how many gallery vectors hold several points."""
-    nearest, products = nearest_of(points.to(gallery), gallery)
-    _, counts = nearest[products >= _ON_GALLERY_COSINE].unique(return_counts=True)
-    shared = int((counts > 1).sum())
-    if shared:
+def _set_batch_size(optimiser: Optimiser, size: int, n: int) -> None:
+    if not hasattr(optimiser, "batch_size"):
+        raise ValueError(f"batch_size goes with a mini-batch method, found method {optimiser.name}.")
+    if not 2 <= size <= n:
+        raise ValueError(f"batch_size must be between 2 and n = {n}, found {size}.")
+    optimiser.batch_size = size
+
+
+@contextlib.contextmanager
+def enough_memory(problem: PackingProblem) -> Iterator[None]:
+    """Say in one sentence what was too large when memory runs out in the block: MemoryError."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        text = str(error).lower()
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in text:
+            raise
+        # Points, two moments, gradient, the best so far and passing copies, and the gallery.
+        rows = 9 * problem.n + (0 if problem.gallery is None else 2 * len(problem.gallery))
+        gigabytes = 4 * rows * problem.dimension / 1e9
+        raise MemoryError(
+            f"packing n = {problem.n} points in {problem.dimension} dimensions needs about {gigabytes:.1f} GB "
+            f"on {problem.device}, more than is free: take fewer points, or several processes with torchrun."
+        ) from error
+
+
+def warn_of_collapse(points: Tensor, gallery: Tensor, apart_degrees: float) -> int:
+    """Warn when points share a gallery vector and nearly a place; return how many points do.
+
+    `points` (n, d) and `gallery` (m, d) are unit rows, `apart_degrees` how far apart that many points could be. Two
+    points are one identity in all but name when each one's nearest other is closer than half of that and the two have
+    the same nearest gallery vector: the pull has won over the spreading. Raises nothing.
+    """
+    nearest, _ = nearest_of(points.to(gallery), gallery)
+    others = nearest_others(points)
+    close = others.cosines > math.cos(math.radians(apart_degrees) / 2)
+    twins = close & (nearest == nearest[others.indices])
+    count = int(twins.sum())
+    if count:
         warnings.warn(
-            f"{int(counts[counts > 1].sum())} points ended on {shared} shared gallery vectors: "
+            f"{count} of {len(points)} points ended beside another one on the same gallery vector: "
             "alpha is too large or the gallery too small for that many identities.",
             stacklevel=3,
         )
-    return shared
+    return count

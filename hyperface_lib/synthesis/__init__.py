@@ -1,11 +1,11 @@
 """Unit vectors to images: generators conditioned on identity, and data sets drawn with them."""
 
-from .aligned import AlignedGenerator
-from .dataset import DatasetParameters, generate_dataset, read_dataset
-from .loading import load_generator
-from .protocol import Generator
-from .reference_generator import ReferenceGenerator
-from .seeds import image_seed, scattered
+from hyperface_lib.synthesis.aligned import AlignedGenerator
+from hyperface_lib.synthesis.dataset import DatasetParameters, generate_dataset, read_dataset
+from hyperface_lib.synthesis.loading import load_generator
+from hyperface_lib.synthesis.protocol import Generator
+from hyperface_lib.synthesis.reference_generator import ReferenceGenerator
+from hyperface_lib.synthesis.seeds import image_seed, scattered
 
 __all__ = [
     "AlignedGenerator",

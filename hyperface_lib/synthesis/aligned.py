@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from hyperface_lib.embedding.alignment import align_face
 from hyperface_lib.embedding.detection import ArcFaceCropper, choose_face, detect_faces, require_photo_models
 from hyperface_lib.runs import IdentityVectors
-
-from .protocol import Generator
+from hyperface_lib.synthesis.protocol import Generator
 
 if TYPE_CHECKING:
     from hyperface_lib.faces.nuisance import Nuisance

@@ -24,12 +24,11 @@ from hyperface_lib.embedding.devices import resolve_device
 from hyperface_lib.embedding.images import to_images
 from hyperface_lib.embedding.onnx_embedder import file_fingerprint
 from hyperface_lib.runs import IdentityVectors
-
-from .conditioning import read_json
-from .diffusers_parts import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
-from .protocol import checked_vectors
-from .reference_generator import weights_fingerprint
-from .seeds import draw_latents, expand_seeds
+from hyperface_lib.synthesis.conditioning import read_json
+from hyperface_lib.synthesis.diffusers_parts import AutoencoderKL, DPMSolverMultistepScheduler, UNet2DConditionModel
+from hyperface_lib.synthesis.protocol import checked_vectors
+from hyperface_lib.synthesis.reference_generator import weights_fingerprint
+from hyperface_lib.synthesis.seeds import draw_latents, expand_seeds
 
 if TYPE_CHECKING:
     from hyperface_lib.faces.nuisance import Nuisance

@@ -15,11 +15,10 @@ from tqdm.auto import tqdm
 
 from hyperface_lib.atomic import write_json
 from hyperface_lib.runs import IdentityVectors, versions
-
-from .conditioning import read_json
-from .dataset_layouts import layout_named
-from .protocol import Generator
-from .seeds import image_seed, scattered
+from hyperface_lib.synthesis.conditioning import read_json
+from hyperface_lib.synthesis.dataset_layouts import layout_named
+from hyperface_lib.synthesis.protocol import Generator
+from hyperface_lib.synthesis.seeds import image_seed, scattered
 
 if TYPE_CHECKING:
     from hyperface_lib.faces.nuisance import Nuisance

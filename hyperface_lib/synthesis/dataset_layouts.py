@@ -18,8 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hyperface_lib.atomic import atomic_path
-
-from .picture_formats import PictureFormat, picture_format_named
+from hyperface_lib.synthesis.picture_formats import PictureFormat, picture_format_named
 
 IDENTITIES_PER_SHARD = 64
 _LARGEST_MEMBER = 16_000_000

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hyperface_lib.assets import asset
-
-from .protocol import Generator
-from .reference_generator import ReferenceGenerator
+from hyperface_lib.synthesis.protocol import Generator
+from hyperface_lib.synthesis.reference_generator import ReferenceGenerator
 
 
 def load_generator(spec: str = "reference", device: str = "auto", **options: Any) -> Generator:
@@ -22,7 +21,7 @@ def load_generator(spec: str = "reference", device: str = "auto", **options: Any
     if kind == "folder" and place:
         return ReferenceGenerator.load(place, None, device, **options)
     if kind == "arc2face" and place:
-        from .arc2face import Arc2FaceGenerator
+        from hyperface_lib.synthesis.arc2face import Arc2FaceGenerator
 
         return Arc2FaceGenerator.load(place, device, **options)
     raise ValueError(f'generator: expected "reference", "folder:PATH" or "arc2face:FOLDER", found {spec!r}')

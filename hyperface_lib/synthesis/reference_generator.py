@@ -20,10 +20,9 @@ from hyperface_lib.atomic import write_json
 from hyperface_lib.embedding.devices import autocast, resolve_device, training_dtype
 from hyperface_lib.embedding.images import to_images
 from hyperface_lib.runs import IdentityVectors
-
-from .batches import side_by_side
-from .conditioning import Conditioning, condition, read_json
-from .diffusers_parts import (
+from hyperface_lib.synthesis.batches import side_by_side
+from hyperface_lib.synthesis.conditioning import Conditioning, condition, read_json
+from hyperface_lib.synthesis.diffusers_parts import (
     AutoencoderDC,
     Codec,
     Denoiser,
@@ -32,9 +31,9 @@ from .diffusers_parts import (
     UNet2DConditionModel,
     sampling_schedule,
 )
-from .protocol import checked_vectors
-from .sampler import denoise
-from .seeds import draw_latents, expand_seeds, personal_latents
+from hyperface_lib.synthesis.protocol import checked_vectors
+from hyperface_lib.synthesis.sampler import denoise
+from hyperface_lib.synthesis.seeds import draw_latents, expand_seeds, personal_latents
 
 if TYPE_CHECKING:
     from hyperface_lib.faces.nuisance import Nuisance

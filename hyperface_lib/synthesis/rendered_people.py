@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from hyperface_lib.faces import RENDERER_VERSION, FaceWorld, Nuisance
 from hyperface_lib.runs import IdentityVectors
-
-from .protocol import checked_vectors
-from .seeds import expand_seeds
+from hyperface_lib.synthesis.protocol import checked_vectors
+from hyperface_lib.synthesis.seeds import expand_seeds
 
 
 class RenderedPeople:

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperface_lib.runs import IdentityVectors
-
-from .dataset import PARAMETERS, generate_dataset
-from .protocol import Generator
+from hyperface_lib.synthesis.dataset import PARAMETERS, generate_dataset
+from hyperface_lib.synthesis.protocol import Generator
 
 
 def renew_dataset(

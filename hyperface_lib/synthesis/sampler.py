@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .diffusers_parts import DPMSolverMultistepScheduler
+from hyperface_lib.synthesis.diffusers_parts import DPMSolverMultistepScheduler
 
 
 def denoise(

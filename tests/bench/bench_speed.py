@@ -39,15 +39,6 @@ def test_renderer(size: int) -> None:
     print(f"\nrenderer, {size} pixels, one process: {count / seconds:.0f} images a second")
 
 
-@pytest.mark.parametrize("n", [1000, 4000])
-def test_packing_step(n: int) -> None:
-    from hyperface_lib.sphere import pack
-
-    steps = 10
-    seconds = seconds_of(lambda: pack(n=n, dimension=512, use_known_codes=False, max_steps=steps), repeats=1)
-    print(f"\npacking, n = {n}, d = 512: {seconds / steps:.3f} s a step, set-up included")
-
-
 @pytest.mark.parametrize("name", ["reference", "judge"])
 def test_embedder(name: str) -> None:
     if not (data_folder() / "recognisers" / f"{name}.safetensors").is_file():

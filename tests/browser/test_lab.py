@@ -1,4 +1,4 @@
-"""JupyterLab in a real browser: notebook 02 runs, its explorer answers to the mouse and the keyboard."""
+"""JupyterLab in a real browser: notebooks run, their explorers answer to the mouse and the keyboard."""
 
 import json
 import os
@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from hyperface_lib.assets import data_folder, notebooks_folder
+from hyperface_lib.plots.explorer.picture import BOUND, CONTACTS, GALLERY, NEAREST, POINTS, PROGRESS
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,12 +29,27 @@ INSTALL = "apt-get install -y chromium"
 # The live plot stands below its controls; the stored picture of it in the next cell is another plot.
 LIVE = "document.querySelector('.widget-vbox .js-plotly-plot')"
 STATE = f"""() => {{
-    const plot = {LIVE};
-    return {{points: plot.data[3].x.length, curve: plot.data[4].x.length,
-            places: Array.from(plot.data[3].x).slice(0, 5),
+    const plot = {LIVE}, steps = plot.data[{PROGRESS}].x;
+    return {{points: plot.data[{POINTS}].x.length, curve: steps.length, step: steps[steps.length - 1],
+            angles: Object.fromEntries(Array.from(steps).map((step, index) => [step, plot.data[{PROGRESS}].y[index]])),
+            bound: plot.data[{BOUND}].y[0],
+            counted: Array.from(plot.data[{NEAREST}].y).reduce((sum, count) => sum + count, 0),
+            gallery: plot.data[{GALLERY}].x.length, contacts: plot.data[{CONTACTS}].x.length,
+            places: Array.from(plot.data[{POINTS}].x).slice(0, 5),
             readout: document.querySelector('.widget-html-content b').parentElement.innerText}};
 }}"""
-EXPLORER_SHOWN = f"() => {LIVE}?.data?.length === 6 && {LIVE}.querySelector('.main-svg') !== null"
+EXPLORER_SHOWN = f"() => {LIVE}?.data?.length === 9 && {LIVE}.querySelector('.main-svg') !== null"
+# How many different frames are seen in three seconds.
+FRAMES = f"""() => new Promise(done => {{
+    const seen = new Set(), started = performance.now();
+    const look = () => {{
+        seen.add(({STATE})().step);
+        if (performance.now() - started < 3000) requestAnimationFrame(look); else done((seen.size - 1) / 3);
+    }};
+    look();
+}})"""
+TEMPERATURE = """[...document.querySelectorAll('.widget-slider')]
+    .find(one => one.innerText.includes('temperature')).querySelector('.noUi-target')"""
 ALL_CELLS_DONE = """() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'
     && ![...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].some(one => one.innerText.includes('*'))"""
 
@@ -58,21 +74,26 @@ def artefacts(tmp_path: Path) -> Path:
 
 
 class Lab:
-    """A JupyterLab server of its own, on a copy of notebook 02, because Lab saves what it has open."""
+    """A JupyterLab server of its own, on copies of the notebooks, because Lab saves what it has open."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / "work"
         self.work.mkdir(parents=True)
-        notebook = nbformat.read(notebooks_folder() / "02_packing.ipynb", as_version=4)
-        parameters = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
-        explorer = next(cell for cell in notebook.cells if "PackingExplorer(" in cell.source)
-        explorer.source = explorer.source.replace("seed=seed)", f"seed=seed, max_steps={MAX_STEPS})")
-        parameters.source += "\nn, max_steps = 40, 60"  # the packings before the explorer are not what is tested
-        nbformat.write(notebook, self.work / "02_packing.ipynb")
+        # What comes before the explorer is not what is tested.
+        self.copy("02_packing.ipynb", "n, max_steps = 40, 60")
+        self.copy("labs/packing_geometry.ipynb", "starts, steps, n_gallery_packing = 2, 5, 20")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
+
+    def copy(self, name: str, parameters: str) -> None:
+        notebook = nbformat.read(notebooks_folder() / name, as_version=4)
+        marked = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+        explorer = next(cell for cell in notebook.cells if "PackingExplorer(" in cell.source)
+        explorer.source = explorer.source.replace("seed=seed)", f"seed=seed, max_steps={MAX_STEPS})")
+        marked.source += f"\n{parameters}"
+        nbformat.write(notebook, self.work / Path(name).name)
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.port}/{path}{'&' if '?' in path else '?'}token={TOKEN}"
@@ -109,6 +130,11 @@ class Lab:
         except OSError:  # the server may refuse while a kernel starts
             return []
 
+    def end_kernels(self) -> None:
+        for kernel in self.kernels():
+            ending = urllib.request.Request(self.url(f"api/kernels/{kernel['id']}"), method="DELETE")
+            urllib.request.urlopen(ending).close()
+
     def wait_for_kernel(self) -> None:
         """Ask the server, because the page says "idle" before its kernel is there."""
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -120,11 +146,11 @@ class Lab:
         pytest.fail(f"the kernel was not ready after {PATIENCE_SECONDS} seconds")
 
 
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     if not (data_folder() / "runs" / "reference").is_dir():
         pytest.skip("the reference run is missing: make models")
-    lab = Lab(tmp_path / "lab")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
     server = lab.start()
     try:
         yield lab
@@ -133,7 +159,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         server.wait(20)
 
 
-def test_the_explorer_of_notebook_02_is_alive(chromium: str, lab: Lab, artefacts: Path) -> None:
+@pytest.fixture
+def page(chromium: str, artefacts: Path) -> Iterator[Any]:
+    """A page of a browser that must not throw; what it shows at the end is kept as a picture."""
     playwright = pytest.importorskip("playwright.sync_api", reason="no playwright is installed: pip install playwright")
     errors: list[str] = []
     with playwright.sync_playwright() as play:
@@ -144,19 +172,87 @@ def test_the_explorer_of_notebook_02_is_alive(chromium: str, lab: Lab, artefacts
         page = browser.new_page(viewport={"width": 1400, "height": 1000})
         page.set_default_timeout(1000 * PATIENCE_SECONDS)
         page.on("pageerror", lambda problem: errors.append(str(problem)))
-        try:
-            run_all_cells(page, lab)
-            use_the_explorer(page, artefacts)
-        except Exception:
-            page.screenshot(path=str(artefacts / "failed.png"))
-            raise
-        finally:
-            browser.close()
+        yield page
+        page.screenshot(path=str(artefacts / "last.png"))
+        browser.close()
     assert errors == []
 
 
-def run_all_cells(page: Any, lab: Lab) -> None:
-    page.goto(lab.url("lab/tree/02_packing.ipynb?reset"))
+def test_the_explorer_of_notebook_02_is_alive(page: Any, lab: Lab, artefacts: Path) -> None:
+    run_all_cells(page, lab, "02_packing.ipynb")
+    use_the_explorer(page, artefacts)
+
+
+def test_the_explorer_of_the_lab_follows_every_control_while_it_runs(page: Any, lab: Lab, artefacts: Path) -> None:
+    run_all_cells(page, lab, "packing_geometry.ipynb")
+    page.locator(".widget-html-content b").first.scroll_into_view_if_needed()
+    before = page.evaluate(STATE)
+    assert before["counted"] == before["points"] == 24 and before["gallery"] > 0 and before["contacts"] > 0
+    page.locator(".widget-toggle-button").click()
+    page.wait_for_function(f"old => ({STATE})().step > old", arg=before["step"] + 20)
+
+    angles = page.evaluate(STATE)["angles"]
+    for name, greyed in (("closest-pair", True), ("hinge", False)):
+        step = page.evaluate(STATE)["step"]
+        choice(page, "objective").select_option(name)
+        page.wait_for_function(f"old => ({STATE})().step > old", arg=step + 20)
+        page.wait_for_function(f"want => {TEMPERATURE}.hasAttribute('disabled') === want", arg=greyed)
+    after = page.evaluate(STATE)
+    common = angles.keys() & after["angles"].keys()
+    assert "0" in common and len(common) > 5
+    assert all(angles[step] == after["angles"][step] for step in common), "the history did not go on"
+
+    press(page, "dimension d", "ArrowRight", 9)
+    page.wait_for_function(f"old => ({STATE})().bound > old + 10 && ({STATE})().step > 20", arg=before["bound"])
+    assert page.evaluate(STATE)["contacts"] == 0, "contacts are drawn on the sphere only"
+
+    before = page.evaluate(STATE)
+    near = closeness(before["readout"])
+    press(page, "alpha", "ArrowRight", 30)
+    page.wait_for_function(
+        "least => parseFloat(/gallery point ([\\d.]+)/.exec("
+        "document.querySelector('.widget-html-content b').parentElement.innerText)[1]) > least",
+        arg=near + 0.02,
+    )
+    assert page.evaluate(STATE)["step"] > before["step"]
+    page.screenshot(path=str(artefacts / "lab-running.png"))
+
+    print(f"\nexplorer in the browser, n = 24, d = 12, gallery of 500: {page.evaluate(FRAMES):.1f} frames a second")
+
+    pause(page)
+    paused = settled(page)
+    page.locator(".widget-button", has_text="step").click()
+    page.wait_for_function(f"want => ({STATE})().step === want", arg=paused["step"] + 1)
+    page.locator(".widget-button", has_text="reset").click()
+    page.wait_for_function(f"() => ({STATE})().step === 0")
+    assert page.evaluate(STATE)["counted"] == 24
+    page.screenshot(path=str(artefacts / "lab-reset.png"))
+
+
+def choice(page: Any, name: str) -> Any:
+    return page.locator(".widget-dropdown", has_text=name).locator("select")
+
+
+def press(page: Any, name: str, key: str, times: int) -> None:
+    page.locator(".widget-slider", has_text=name).locator(".noUi-handle").focus()
+    for _ in range(times):
+        page.keyboard.press(key)
+
+
+def pause(page: Any) -> None:
+    page.locator(".widget-toggle-button").click()
+    page.wait_for_function("() => document.querySelector('.widget-toggle-button').innerText.trim() === 'run'")
+
+
+def closeness(readout: str) -> float:
+    found = re.search(r"gallery point ([\d.]+)", readout)
+    assert found is not None, readout
+    return float(found[1])
+
+
+def run_all_cells(page: Any, lab: Lab, name: str) -> None:
+    lab.end_kernels()
+    page.goto(lab.url(f"lab/tree/{name}?reset"))
     page.wait_for_selector(".jp-Notebook .jp-Cell")
     lab.wait_for_kernel()
     page.wait_for_function("() => document.querySelector('.jp-Notebook-ExecutionIndicator')?.dataset.status === 'idle'")
@@ -192,20 +288,16 @@ def use_the_explorer(page: Any, artefacts: Path) -> None:
     running = page.evaluate(STATE)
     assert running["places"] != before["places"] and running["curve"] > before["curve"]
 
-    slider = page.locator(".widget-slider", has_text="points n").locator(".noUi-handle")
-    slider.focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"want => ({STATE})().points === want", arg=before["points"] + 5 * 4)
+    press(page, "points n", "ArrowRight", 5)
+    page.wait_for_function(f"want => ({STATE})().points === want", arg=before["points"] + 5)
     page.wait_for_function(f"() => ({STATE})().curve > 20")
     page.screenshot(path=str(artefacts / "explorer-running.png"))
 
-    run.click()
-    page.wait_for_function("() => document.querySelector('.widget-toggle-button').innerText.trim() === 'run'")
+    pause(page)
     paused = settled(page)
     assert f"step {MAX_STEPS - 1}:" not in paused["readout"], "the run ended by itself before it was paused"
 
-    page.locator("button", has_text="reset").click()
+    page.locator(".widget-button", has_text="reset").click()
     page.wait_for_function("() => /^step 0$/.test(document.querySelector('.widget-html-content b').innerText)")
     after = page.evaluate(STATE)
     assert after["curve"] == 1 and after["places"] != paused["places"]

@@ -9,7 +9,15 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from hyperface_lib.build import notebook_outputs
-from hyperface_lib.build.notebook_outputs import WIDGET_VIEW, curate, notebook_files, write_outputs
+from hyperface_lib.build.notebook_outputs import (
+    WIDGET_VIEW,
+    curate,
+    labs,
+    notebook_files,
+    numbered_notebooks,
+    write_outputs,
+    write_reference_run,
+)
 
 PLOTLY = "application/vnd.plotly.v1+json"
 
@@ -109,3 +117,17 @@ def test_notebooks_are_found_by_the_start_of_their_names() -> None:
     assert [file.stem for file in notebook_files(["02"])] == ["02_packing"]
     with pytest.raises(FileNotFoundError, match="'99'"):
         notebook_files(["99"])
+
+
+def test_labs_come_after_the_numbered_notebooks_and_are_no_part_of_the_reference_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HYPERFACE_NOTEBOOKS", str(tmp_path))
+    (tmp_path / "labs").mkdir()
+    for name in ("02_b", "01_a", "labs/geometry"):
+        write_notebook(tmp_path / f"{name}.ipynb", "print(1)")
+    assert [file.stem for file in notebook_files()] == ["01_a", "02_b", "geometry"]
+    assert [file.stem for file in notebook_files(["geo"])] == ["geometry"]
+    assert [file.stem for file in numbered_notebooks()] == ["01_a", "02_b"]
+    with pytest.raises(ValueError, match="numbered notebooks, found geometry"):
+        write_reference_run(labs())

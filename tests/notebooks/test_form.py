@@ -11,10 +11,9 @@ import nbformat
 import papermill
 import pytest
 
-from hyperface_lib.assets import notebooks_folder
-from hyperface_lib.build.notebook_outputs import SIZE_LIMIT_BYTES, WIDGET_VIEW, curate
+from hyperface_lib.build.notebook_outputs import SIZE_LIMIT_BYTES, WIDGET_VIEW, curate, labs, notebook_files, studies
 
-NOTEBOOKS = sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = notebook_files()
 LONGEST_CELL_LINES = 40
 
 
@@ -38,6 +37,7 @@ def code_cells(notebook: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
 
 def test_there_are_notebooks_to_check() -> None:
     assert [file.stem for file in NOTEBOOKS][:2] == ["01_gallery", "02_packing"]
+    assert {"packing_geometry", "manifold"} <= {file.stem for file in NOTEBOOKS}
 
 
 def test_one_cell_of_plain_parameters_comes_before_all_code(notebook: nbformat.NotebookNode) -> None:
@@ -60,9 +60,10 @@ def test_cells_are_short_and_define_no_classes(notebook: nbformat.NotebookNode) 
         assert not any(isinstance(node, ast.ClassDef) for node in ast.walk(tree)), f"code cell {number} defines a class"
 
 
-def test_the_story_comes_first_and_the_sources_last(notebook: nbformat.NotebookNode) -> None:
+def test_the_story_comes_first_and_the_sources_last(file: Path, notebook: nbformat.NotebookNode) -> None:
     assert notebook.cells[0].cell_type == "markdown"
-    assert re.match(r"# \d\. ", notebook.cells[0].source)
+    opening = {**dict.fromkeys(labs(), "# Lab: "), **dict.fromkeys(studies(), "# Study: ")}
+    assert re.match(opening.get(file, r"# \d\. "), notebook.cells[0].source)
     texts = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
     assert "## References" in texts[-1]
 

@@ -18,8 +18,9 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from hyperface_lib.assets import data_folder, notebooks_folder
+from hyperface_lib.build.notebook_outputs import notebook_files
 
-NOTEBOOKS = sorted(notebooks_folder().glob("[0-9][0-9]_*.ipynb"))
+NOTEBOOKS = notebook_files()
 
 
 def run_nbval(folder: Path, *files: Path) -> dict[tuple[str, int], bool]:
@@ -42,11 +43,12 @@ def run_nbval(folder: Path, *files: Path) -> dict[tuple[str, int], bool]:
 
 
 def with_changed_digit(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """The same cell, one digit of its first printed line changed, as if the stored number had been another."""
+    """The same cell, one digit of the first line that has one changed, as if the stored number had been another."""
     changed = copy.deepcopy(cell)
     changed.id = f"{cell.id}-changed"
     text = changed.outputs[0].text
-    position = max(match.start() for match in re.finditer(r"\d", text.splitlines()[0]))
+    line = next(match for match in re.finditer(r".+", text) if re.search(r"\d", match[0]))
+    position = line.start() + max(match.start() for match in re.finditer(r"\d", line[0]))
     changed.outputs[0].text = text[:position] + str((int(text[position]) + 1) % 10) + text[position + 1 :]
     return changed
 

@@ -22,6 +22,12 @@ def test_labels_of_neighbours_look_away_from_each_other() -> None:
     assert list(sides) == ["bottom left", "bottom left", "top right"]
 
 
+def test_labels_look_away_from_points_of_other_families() -> None:
+    families = {"one": [(0.0, 0.0, "low"), (10.0, 10.0, "high")], "other": [(9.0, 11.0, "beside")]}
+    one, other = trade_off(families, x_title="", y_title="").data
+    assert list(one.textposition) == ["bottom left", "bottom right"] and list(other.textposition) == ["top left"]
+
+
 def test_a_family_without_points_is_named() -> None:
     with pytest.raises(ValueError, match="found empty"):
         trade_off({"empty": []}, x_title="", y_title="")

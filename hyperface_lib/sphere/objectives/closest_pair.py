@@ -5,11 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import pair_blocks
-from hyperface_lib.sphere.objectives.base import Evaluation
+from hyperface_lib.sphere.objectives.base import Evaluation, PairObjective
 
 
-class ClosestPairObjective:
+class ClosestPairObjective(PairObjective):
     """Minus the smallest pairwise distance, -min_{i != j} (1 - cos_ij) (HyperFace, Eq. 1).
 
     Its gradient moves two points only, which is why the soft objectives exist.
@@ -17,20 +16,14 @@ class ClosestPairObjective:
 
     name = "closest-pair"
 
-    def __init__(self) -> None:
-        self.matmul_dtype: torch.dtype | None = None
-
-    def forget(self) -> None:
-        """Nothing is kept of earlier evaluations."""
-
     def value_and_gradient(self, points: Tensor) -> Evaluation:
         """Return value, gradient and largest cosine at `points`, unit rows (n, d)."""
-        operand = points if self.matmul_dtype is None else points.to(self.matmul_dtype)
-        best, first, second = -torch.inf, 0, 0
-        for rows, columns, cosines in pair_blocks(operand):
-            i, j = divmod(int(cosines.argmax()), cosines.shape[1])
-            if float(cosines[i, j]) > best:
-                best, first, second = float(cosines[i, j]), rows.start + i, columns.start + j
+        nearest = self.pairs.nearest_others(points, self.matmul_dtype)
+        first = int(nearest.cosines.argmax())
+        second, best = int(nearest.indices[first]), float(nearest.cosines[first])
+        everyone, own = self.pairs.everyone(points), self.pairs.own_rows(points)
         gradient = torch.zeros_like(points)
-        gradient[first], gradient[second] = points[second], points[first]
+        for one, other in ((first, second), (second, first)):
+            if own.start <= one < own.stop:
+                gradient[one - own.start] = everyone[other]
         return Evaluation(best - 1.0, gradient, best)

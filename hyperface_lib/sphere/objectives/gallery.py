@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
+from hyperface_lib.sphere.blocks import LocalPairs, PairTraversal
 from hyperface_lib.sphere.geometry import nearest_of
 from hyperface_lib.sphere.objectives.base import Evaluation, Objective
 
@@ -19,6 +22,7 @@ class GalleryTerm:
     def __init__(self, gallery: Tensor, refresh_every: int = 1) -> None:
         self.gallery = gallery
         self.refresh_every = refresh_every
+        self.pairs: PairTraversal = LocalPairs()
         self._evaluations = 0
         self._nearest: Tensor | None = None
 
@@ -26,6 +30,20 @@ class GalleryTerm:
         """Drop the nearest vectors found earlier."""
         self._evaluations = 0
         self._nearest = None
+
+    def forget_rows(self) -> None:
+        """Drop the nearest vectors, which are those of the rows evaluated last: the next ones are other points."""
+        self._nearest = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the number of evaluations, and the nearest vectors of the last one."""
+        kept = {"evaluations": torch.tensor(self._evaluations)}
+        return kept if self._nearest is None else {**kept, "nearest": self._nearest.clone()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the `state` of another."""
+        self._evaluations = int(state["evaluations"])
+        self._nearest = state["nearest"].clone() if "nearest" in state else None
 
     def value_and_gradient(self, points: Tensor) -> tuple[float, Tensor]:
         """Return the term and its gradient (n, d) at `points`, unit rows (n, d)."""
@@ -35,8 +53,9 @@ class GalleryTerm:
         self._evaluations += 1
         assert self._nearest is not None
         nearest = self.gallery[self._nearest]
-        products = (points * nearest).sum(dim=1)
-        return float(1 - products.mean()), nearest / -len(points)
+        count = self.pairs.count(points)
+        products = self.pairs.total((points * nearest).sum())
+        return float(1 - products / count), nearest / -count
 
 
 class WithGallery:
@@ -53,6 +72,15 @@ class WithGallery:
         self.name = objective.name
 
     @property
+    def pairs(self) -> PairTraversal:
+        """How both terms see all points."""
+        return self.objective.pairs
+
+    @pairs.setter
+    def pairs(self, pairs: PairTraversal) -> None:
+        self.objective.pairs = self.term.pairs = pairs
+
+    @property
     def matmul_dtype(self) -> torch.dtype | None:
         """The precision of the pairwise products; the gallery search follows the points."""
         return self.objective.matmul_dtype
@@ -65,6 +93,23 @@ class WithGallery:
         """Drop what both terms kept of earlier evaluations."""
         self.objective.forget()
         self.term.forget()
+
+    def forget_rows(self) -> None:
+        """Drop what both terms kept of single rows."""
+        self.objective.forget_rows()
+        self.term.forget_rows()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return what both terms kept of earlier evaluations; alpha is a setting and not part of it."""
+        return {
+            **{f"pairs.{name}": kept for name, kept in self.objective.state().items()},
+            **{f"gallery.{name}": kept for name, kept in self.term.state().items()},
+        }
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the `state` of another."""
+        for prefix, part in (("pairs.", self.objective), ("gallery.", self.term)):
+            part.restore({name.removeprefix(prefix): t for name, t in state.items() if name.startswith(prefix)})
 
     def value_and_gradient(self, points: Tensor) -> Evaluation:
         """Return value, gradient and largest cosine at `points`, unit rows (n, d)."""

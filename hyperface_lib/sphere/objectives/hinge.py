@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import PairSums, accumulate_pairs, largest_cosine
-from hyperface_lib.sphere.objectives.base import Evaluation
+from hyperface_lib.sphere.blocks import PairSums
+from hyperface_lib.sphere.objectives.base import Evaluation, ShiftedObjective
 
 
-class SquaredHinge:
+class SquaredHinge(ShiftedObjective):
     """Squared excess of the cosines over a threshold `temperature` below the largest one.
 
     With W = relu(cos - tau) and gamma = sum W, the value tau + sum W^2 / (2 gamma) is the soft maximum
@@ -22,14 +22,9 @@ class SquaredHinge:
     name = "hinge"
 
     def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
         self.temperature = temperature
-        self.matmul_dtype: torch.dtype | None = None
         self.threshold: float | None = None
-        self._last_max: float | None = None
-
-    def forget(self) -> None:
-        """Drop what was kept of earlier evaluations: the next is as the first."""
-        self._last_max = None
 
     def value_and_gradient(self, points: Tensor) -> Evaluation:
         """Return value, gradient and largest cosine at `points`, unit rows (n, d).
@@ -39,15 +34,22 @@ class SquaredHinge:
         # The window hangs from the largest cosine of the evaluation before, which saves a pass over all pairs;
         # when the points have moved so far that this is no longer the window meant, the pass is made again.
         if self._last_max is None:
-            self._last_max = largest_cosine(points, self.matmul_dtype)
-        result, threshold = self._sums(points, self._last_max - self.temperature), self._last_max - self.temperature
-        if not self.temperature / 4 <= result.max_cosine - threshold <= 4 * self.temperature:
-            threshold = result.max_cosine - self.temperature
+            self._last_max = self.pairs.largest_cosine(points, self.matmul_dtype)
+        window = self._window(points, self._last_max)
+        threshold = self._last_max - window
+        result = self._sums(points, threshold)
+        if not window / 4 <= result.max_cosine - threshold <= 4 * window or float(result.sums[0]) == 0:
+            threshold = result.max_cosine - self._window(points, result.max_cosine)
             result = self._sums(points, threshold)
         self.threshold, self._last_max = threshold, result.max_cosine
         total, squares = float(result.sums[0]), float(result.sums[1])
         value = threshold + squares / (2 * total)
         return Evaluation(value - 1.0, result.gradient / total, result.max_cosine)
+
+    def _window(self, points: Tensor, max_cosine: float) -> float:
+        """Return the temperature, or the finest window that the precision of the cosines can tell from none."""
+        dtype = self.matmul_dtype or points.dtype
+        return max(self.temperature, torch.finfo(dtype).eps * abs(max_cosine))
 
     def _sums(self, points: Tensor, threshold: float) -> PairSums:
         def weigh(cosines: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,4 +58,4 @@ class SquaredHinge:
             length = torch.linalg.vector_norm(weights, dtype=wide)
             return weights, torch.stack([weights.sum(dtype=wide), length * length])
 
-        return accumulate_pairs(points, weigh, dtype=self.matmul_dtype)
+        return self.pairs.accumulate(points, weigh, self.matmul_dtype)

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from hyperface_lib.sphere.optimisers.adamw import AdamW
-from hyperface_lib.sphere.optimisers.base import Optimiser
-from hyperface_lib.sphere.optimisers.lbfgs import LBFGS
-from hyperface_lib.sphere.optimisers.riemannian_adam import RiemannianAdam
+from collections.abc import Callable
 
-OPTIMISERS: dict[str, type[RiemannianAdam] | type[AdamW] | type[LBFGS]] = {
+from hyperface_lib.sphere.optimisers.adamw import AdamW
+from hyperface_lib.sphere.optimisers.base import Move, Optimiser
+from hyperface_lib.sphere.optimisers.lbfgs import LBFGS
+from hyperface_lib.sphere.optimisers.minibatch import MiniBatch
+from hyperface_lib.sphere.optimisers.riemannian_adam import RiemannianAdam
+from hyperface_lib.sphere.optimisers.rmsprop import RMSProp
+from hyperface_lib.sphere.optimisers.sgd import RiemannianSGD
+
+OPTIMISERS: dict[str, Callable[[], Optimiser]] = {
     "riemannian-adam": RiemannianAdam,
     "adamw": AdamW,
     "lbfgs": LBFGS,
+    "sgd": RiemannianSGD,
+    "rmsprop": RMSProp,
+    "minibatch-adam": MiniBatch,
 }
 
 
@@ -21,4 +29,15 @@ def create_optimiser(name: str) -> Optimiser:
     return OPTIMISERS[name]()
 
 
-__all__ = ["LBFGS", "OPTIMISERS", "AdamW", "Optimiser", "RiemannianAdam", "create_optimiser"]
+__all__ = [
+    "LBFGS",
+    "OPTIMISERS",
+    "AdamW",
+    "MiniBatch",
+    "Move",
+    "Optimiser",
+    "RMSProp",
+    "RiemannianAdam",
+    "RiemannianSGD",
+    "create_optimiser",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -30,15 +31,35 @@ class AdamW:
         self._parameter: Tensor | None = None
         self._adamw: torch.optim.AdamW | None = None
 
+    def state(self) -> dict[str, Tensor]:
+        """Return both moments and the number of steps, if there was one."""
+        if self._parameter is None or self._adamw is None:
+            return {}
+        return {name: kept.clone() for name, kept in self._adamw.state[self._parameter].items()}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Take over the `state` of another."""
+        self.forget()
+        if state:
+            parameter, adamw = self._create(state["exp_avg"])
+            # AdamW counts its steps on the CPU.
+            moments = {name: kept.clone() for name, kept in state.items() if name != "step"}
+            adamw.state[parameter] = {"step": state["step"].cpu().clone(), **moments}
+
     def step(self, points: Tensor, objective: Objective) -> Move:
         """Return the points after one step from `points`, unit rows (n, d)."""
-        if self._parameter is None or self._adamw is None or self._parameter.shape != points.shape:
-            self._parameter = torch.nn.Parameter(points.clone())
-            self._adamw = torch.optim.AdamW([self._parameter], weight_decay=self.weight_decay)
-        for group in self._adamw.param_groups:
+        parameter, adamw = self._parameter, self._adamw
+        if parameter is None or adamw is None or parameter.shape != points.shape:
+            parameter, adamw = self._create(points)
+        for group in adamw.param_groups:
             group["lr"] = self.step_radians / math.sqrt(points.shape[1])
         evaluation = objective.value_and_gradient(points)
-        self._parameter.data.copy_(points)
-        self._parameter.grad = evaluation.gradient
-        self._adamw.step()
-        return Move(normalise(self._parameter.detach()), evaluation)
+        parameter.data.copy_(points)
+        parameter.grad = evaluation.gradient
+        adamw.step()
+        return Move(normalise(parameter.detach()), evaluation)
+
+    def _create(self, points: Tensor) -> tuple[Tensor, torch.optim.AdamW]:
+        self._parameter = torch.nn.Parameter(points.clone())
+        self._adamw = torch.optim.AdamW([self._parameter], weight_decay=self.weight_decay)
+        return self._parameter, self._adamw

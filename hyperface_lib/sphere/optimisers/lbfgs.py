@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,16 @@ class LBFGS:
         """Drop the curvature pairs."""
         self._parameter: Tensor | None = None
         self._lbfgs: torch.optim.LBFGS | None = None
+
+    def state(self) -> dict[str, Tensor]:
+        """Return nothing before the first step; raises ValueError after it: curvature pairs are not put aside."""
+        if self._parameter is not None:
+            raise ValueError("method lbfgs keeps no state to go on from: save points between runs instead.")
+        return {}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Start afresh, as an optimiser that has not stepped."""
+        self.forget()
 
     def step(self, points: Tensor, objective: Objective) -> Move:
         """Return the points after one step from `points`, unit rows (n, d)."""

@@ -1,0 +1,1 @@
+"""Constructions of spherical codes in closed form, one family a module."""

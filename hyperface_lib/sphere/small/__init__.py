@@ -1,0 +1,1 @@
+"""Few points in few dimensions: optima to the last digits, by many compiled descents and Newton on the contacts."""
