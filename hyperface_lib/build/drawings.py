@@ -12,6 +12,7 @@ from hyperface_lib.assets import notebooks_folder
 from hyperface_lib.build.canvas import BLACK, BLUE, FINE, GREY, RED, Canvas, attach, draw_sphere
 from hyperface_lib.build.lab_drawings import five_points, three_regimes
 from hyperface_lib.build.manifold_drawing import manifold
+from hyperface_lib.build.walk_drawing import walk
 from hyperface_lib.sphere import min_angle_degrees, pack
 
 _WEDGE = (236, 236, 236)
@@ -75,6 +76,7 @@ def margin(seed: int = 1) -> bytes:
 
 # Which notebook each opens, in notebooks/, and what the notebook calls it.
 DRAWINGS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "01_gallery": ("walk.png", walk),
     "02_packing": ("tammes.png", tammes),
     "04_training": ("arcface.png", margin),
     "labs/packing_geometry": ("three_regimes.png", three_regimes),

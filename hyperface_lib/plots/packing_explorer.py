@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from hyperface_lib.plots.explorer.controls import LARGEST_DIMENSION, UMAP_VIEW, Controls
 from hyperface_lib.plots.explorer.following import LayoutFollower
-from hyperface_lib.plots.explorer.pacing import Paced
+from hyperface_lib.plots.explorer.pacing import Paced, running_loop
 from hyperface_lib.plots.explorer.picture import Frame, describe, draw, nearest_bars, progress_curve, show
 from hyperface_lib.plots.explorer.reports import DrawnReports
 from hyperface_lib.plots.explorer.session import LivePacking
@@ -60,7 +60,7 @@ class PackingExplorer:
         frames_per_second: float = 15.0,
         steps_per_frame: int = 4,
     ) -> None:
-        self._loop = _running_loop()
+        self._loop = running_loop()
         self._task: asyncio.Task[None] | None = None
         self._frame_seconds = 1.0 / frames_per_second
         self._steps_per_frame = steps_per_frame
@@ -294,11 +294,3 @@ class PackingExplorer:
                 setattr(control, name, value)
         finally:
             self._syncing_thread = None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """The kernel's loop, or None outside a notebook, where callbacks act at once and "run" has no effect."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

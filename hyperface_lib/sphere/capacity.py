@@ -15,12 +15,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from fractions import Fraction
-from math import comb
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from hyperface_lib.sphere.arrays import Array, as_unit_tensor, normalise
@@ -28,6 +26,7 @@ from hyperface_lib.sphere.blocks import pair_blocks, row_blocks
 from hyperface_lib.sphere.caps import log_cap_area_fraction
 from hyperface_lib.sphere.distinct import checked_thresholds
 from hyperface_lib.sphere.geometry import angle_degrees_between
+from hyperface_lib.sphere.levenshtein import levenshtein_function, order_of_cosine
 from hyperface_lib.sphere.subspace import participation_ratio
 
 # Levenshtein's function is evaluated to about this relative error; a bound is rounded to the safe side of it.
@@ -53,61 +52,8 @@ def levenshtein_capacity(threshold_degrees: float, dimension: int) -> int:
         return min(dimension + 1, math.floor((1 - 1 / cosine) * (1 + _ROUNDING)))
     if cosine < 1e-12:
         return 2 * dimension
-    binomial, factor = _levenshtein_function(dimension, _levenshtein_order(dimension, cosine), cosine)
+    binomial, factor = levenshtein_function(dimension, order_of_cosine(dimension, cosine), cosine)
     return math.floor(binomial * Fraction(factor) * (1 + Fraction(_ROUNDING)))
-
-
-def _largest_zero(dimension: int, degree: int, a: int, b: int) -> float:
-    """Return t_k^{a,b}, the largest zero of a Jacobi polynomial adjacent to the sphere's; -1 for degree 0.
-
-    Zeros are the eigenvalues of the recurrence's tridiagonal matrix (Golub and Welsch, 1969), which neither over- nor
-    underflows at any degree.
-    """
-    if degree == 0:
-        return -1.0
-    first, second = a + (dimension - 3) / 2, b + (dimension - 3) / 2
-    both = first + second
-    k = np.arange(1, degree)
-    diagonal = np.empty(degree)
-    diagonal[0] = (second - first) / (both + 2)
-    diagonal[1:] = (second**2 - first**2) / ((2 * k + both) * (2 * k + both + 2))
-    # (k + both) / (2 k + both - 1) is 1 at k = 1, also where both is -1 and the quotient 0 / 0.
-    squares = 4 * k * (k + first) * (k + second) / ((2 * k + both) ** 2 * (2 * k + both + 1))
-    squares[1:] *= (k[1:] + both) / (2 * k[1:] + both - 1)
-    last = degree - 1
-    return float(eigh_tridiagonal(diagonal, np.sqrt(squares), True, select="i", select_range=(last, last))[0])
-
-
-def _levenshtein_order(dimension: int, cosine: float) -> int:
-    """Return m with `cosine` in the m-th interval; its end is t_k^{1,0} for m = 2 k - 1, t_k^{1,1} for m = 2 k."""
-
-    def end(order: int) -> float:
-        return _largest_zero(dimension, (order + 1) // 2, 1, 1 - order % 2)
-
-    high = 2
-    while end(high) < cosine:
-        high *= 2
-    low = high // 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if end(middle) < cosine else (low, middle)
-    return high
-
-
-def _levenshtein_function(dimension: int, order: int, s: float) -> tuple[int, float]:
-    """Return L_order(dimension, s) as its binomial coefficient and the other factor: the product may exceed a float."""
-    half = (order + 1) // 2
-    # Gegenbauer polynomials of two neighbouring degrees, by their recurrence. Only their quotient matters: they are
-    # scaled on the way, as they fall below the smallest float for small angles.
-    lower, upper = 1.0, s
-    for j in range(1, half + (1 - order % 2)):
-        size = abs(lower) + abs(upper)
-        lower, upper = upper / size, ((2 * j + dimension - 2) * s * upper - j * lower) / ((j + dimension - 2) * size)
-    if order % 2:
-        inner = (2 * half + dimension - 3) / (dimension - 1) - (lower - upper) / ((1 - s) * upper)
-        return comb(half + dimension - 3, half - 1), inner
-    ratio = (1 + s) * (lower - upper) / ((1 - s) * (lower + upper))
-    return comb(half + dimension - 2, half), (2 * half + dimension - 1) / (dimension - 1) - ratio
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
-"""How much work a live picture may do: seldom enough, and on as many threads as it is worth."""
+"""How much work a live picture may do: seldom enough, so many steps at a time, on the kernel's own loop."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -56,3 +57,11 @@ class Stretch:
     def is_over(self, steps: int) -> bool:
         """Whether no further step may be taken after `steps` steps."""
         return steps >= self._end
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the kernel's loop, or None outside a notebook, where callbacks act at once and "run" has no effect."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
