@@ -44,7 +44,7 @@ LARGE_DIMENSION = 512
 # Points and seconds.
 LARGE = ((1000, 30.0), (2000, 60.0), (10_000, 300.0))
 # What Algorithm 1 is tried at: about how far a point turns in a step.
-STEPS_RADIANS = (0.003, 0.01, 0.03)
+STEPS_RADIANS = (0.0003, 0.001, 0.003, 0.01)
 
 
 @dataclass(frozen=True)
