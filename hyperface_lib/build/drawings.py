@@ -12,6 +12,7 @@ from hyperface_lib.assets import notebooks_folder
 from hyperface_lib.build.canvas import BLACK, BLUE, FINE, GREY, RED, Canvas, attach, draw_sphere
 from hyperface_lib.build.lab_drawings import five_points, three_regimes
 from hyperface_lib.build.manifold_drawing import manifold
+from hyperface_lib.build.race_drawing import race
 from hyperface_lib.build.walk_drawing import walk
 from hyperface_lib.sphere import min_angle_degrees, pack
 
@@ -81,6 +82,7 @@ DRAWINGS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "04_training": ("arcface.png", margin),
     "labs/packing_geometry": ("three_regimes.png", three_regimes),
     "labs/packing_questions": ("five_points.png", five_points),
+    "studies/losses": ("race.png", race),
     "studies/manifold": ("belt.png", manifold),
 }
 

@@ -55,7 +55,8 @@ class SquaredHinge(ShiftedObjective):
         def weigh(cosines: Tensor) -> tuple[Tensor, Tensor]:
             weights = cosines.sub_(threshold).clamp_(min=0)
             wide = torch.float64 if weights.dtype == torch.float64 else torch.float32
-            length = torch.linalg.vector_norm(weights, dtype=wide)
-            return weights, torch.stack([weights.sum(dtype=wide), length * length])
+            # Row by row: a sum of the whole block in a wider format would first copy the block.
+            lengths = torch.linalg.vector_norm(weights, dim=1).to(wide)
+            return weights, torch.stack([weights.sum(dim=1).to(wide).sum(), torch.dot(lengths, lengths)])
 
         return self.pairs.accumulate(points, weigh, self.matmul_dtype)

@@ -1,0 +1,107 @@
+"""What the comparison of losses trains: one entry a loss and setting, in groups that each vary one thing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+SCALE = 16.0
+"""The scale of every loss that has one, unless the scale is what varies: margins compare only at one scale."""
+
+FIELD, ZOO, MARGINS, SCALES, GRADIENTS = "field", "zoo", "margins", "scales", "gradients"
+"""field: the eight losses of the short comparison; zoo: all others; the rest vary one number of one loss."""
+
+
+@dataclass(frozen=True)
+class LossSetting:
+    """One loss with its options; `label` is what a table calls it."""
+
+    label: str
+    head: str
+    options: dict[str, Any] = field(default_factory=dict)
+    group: str = FIELD
+
+    def key(self, seed: int) -> str:
+        """Return the name of the row of one training."""
+        return f"{self.group}: {self.label}, seed {seed}"
+
+
+def field_settings() -> list[LossSetting]:
+    """Return the eight losses of the short comparison.
+
+    Margins are half of the papers', as in the shipped recognisers: those were chosen for a scale of 64, large nets and
+    millions of pictures. What the whole margin does is in `margin_settings`.
+    """
+    scaled = {"scale": SCALE}
+    return [
+        LossSetting("softmax", "softmax"),
+        LossSetting("norm-softmax", "norm-softmax", scaled),
+        LossSetting("sphereface", "sphereface", {**scaled, "margin_factor": 1.35}),
+        LossSetting("cosface", "cosface", {**scaled, "margin_cosine": 0.175}),
+        LossSetting("arcface", "arcface", {**scaled, "margin_radians": 0.25}),
+        LossSetting("subcenter-arcface", "subcenter-arcface", {**scaled, "margin_radians": 0.25, "sub_centers": 3}),
+        LossSetting("sv-arc", "sv-arc", {**scaled, "margin_radians": 0.25, "t": 1.2}),
+        LossSetting("adaface", "adaface", {**scaled, "margin_radians": 0.2}),
+    ]
+
+
+def zoo_settings() -> list[LossSetting]:
+    """Return the other losses with class centres, margins halved likewise."""
+    scaled = {"scale": SCALE}
+    entries: list[tuple[str, dict[str, Any]]] = [
+        ("combined", {**scaled, "margin_factor": 1.0, "margin_radians": 0.15, "margin_cosine": 0.1}),
+        ("hm-softmax", scaled),
+        ("focal", scaled),
+        ("mining-margin", scaled),
+        ("sv-softmax", {**scaled, "t": 1.2}),
+        ("sv-am", {**scaled, "margin_cosine": 0.175, "t": 1.2}),
+        ("curricular", {**scaled, "margin_radians": 0.25}),
+        ("magface", scaled),
+        ("sphereface2", {}),
+        ("circle", {}),
+        ("intra", scaled),
+        ("inter", scaled),
+        ("center", {}),
+    ]
+    return [LossSetting(head, head, dict(options), ZOO) for head, options in entries]
+
+
+def margin_settings() -> list[LossSetting]:
+    """Return ArcFace and CosFace over their margin, the scale fixed."""
+    arc = [
+        LossSetting(f"arcface m={m:g}", "arcface", {"scale": SCALE, "margin_radians": m}, MARGINS)
+        for m in (0.0, 0.1, 0.25, 0.4, 0.5)
+    ]
+    cos = [
+        LossSetting(f"cosface m={m:g}", "cosface", {"scale": SCALE, "margin_cosine": m}, MARGINS)
+        for m in (0.1, 0.175, 0.25, 0.35)
+    ]
+    return arc + cos
+
+
+def scale_settings() -> list[LossSetting]:
+    """Return ArcFace over its scale, the margin fixed."""
+    return [
+        LossSetting(f"arcface s={s:g}", "arcface", {"scale": s, "margin_radians": 0.25}, SCALES)
+        for s in (8.0, 16.0, 32.0, 64.0)
+    ]
+
+
+def gradient_settings() -> list[LossSetting]:
+    """Return ArcFace with the margin differentiated, and let through as a constant."""
+    options = {"scale": SCALE, "margin_radians": 0.25}
+    return [
+        LossSetting(f"arcface {gradient}", "arcface", {**options, "gradient": gradient}, GRADIENTS)
+        for gradient in ("exact", "detached")
+    ]
+
+
+def settings(*, every: bool) -> Iterator[LossSetting]:
+    """Give the settings of the short comparison or, with `every`, of all groups in the order of their weight."""
+    yield from field_settings()
+    if every:
+        yield from margin_settings()
+        yield from zoo_settings()
+        yield from scale_settings()
+        yield from gradient_settings()
