@@ -12,7 +12,7 @@ WORKERS ?= 2
 TEST_ENVIRONMENT := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check install lab bench models test-gpu lock environment clean
+.PHONY: help run test check install lab app bench models test-gpu lock environment clean
 
 help:  ## list these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -52,6 +52,9 @@ test-gpu: $(STAMP)  ## the device tests on this machine's accelerator
 
 lab: $(STAMP)  ## JupyterLab on this machine only, opened at notebook 01
 	@$(BIN)/hyperface lab
+
+app: $(STAMP)  ## the lab on margin losses as a page, on this machine only
+	@$(BIN)/python -m voila notebooks/labs/margin_losses.ipynb --Voila.ip=127.0.0.1 --strip_sources=False
 
 bench: $(STAMP)  ## measure speed (tests/bench)
 	$(BIN)/python -m pytest tests/bench --override-ini 'addopts=--import-mode=importlib' -s -o 'python_files=bench_*.py'

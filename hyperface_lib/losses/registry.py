@@ -7,14 +7,58 @@ from collections.abc import Callable
 
 from torch import nn
 
-from hyperface_lib.losses.arcface import ArcFaceHead, CosFaceHead, NormalisedSoftmaxHead
+from hyperface_lib.losses.adaface import AdaFaceHead
+from hyperface_lib.losses.arcface import ArcFaceHead
+from hyperface_lib.losses.center import CenterHead
+from hyperface_lib.losses.circle import CircleHead, CirclePairHead
+from hyperface_lib.losses.combined import CombinedMarginHead
+from hyperface_lib.losses.contrastive import ContrastiveHead
+from hyperface_lib.losses.cosface import CosFaceHead
+from hyperface_lib.losses.curricular import CurricularFaceHead
+from hyperface_lib.losses.intra_inter import InterHead, IntraHead
+from hyperface_lib.losses.magface import MagFaceHead
+from hyperface_lib.losses.mining import FocalSoftmaxHead, HardMiningSoftmaxHead, MiningMarginHead
+from hyperface_lib.losses.softmax import NormalisedSoftmaxHead, SoftmaxHead
+from hyperface_lib.losses.sphereface import SphereFaceHead
+from hyperface_lib.losses.sphereface2 import SphereFace2Head
+from hyperface_lib.losses.subcenter import SubCenterHead
+from hyperface_lib.losses.support_vectors import (
+    SupportVectorArcFaceHead,
+    SupportVectorCosFaceHead,
+    SupportVectorSoftmaxHead,
+)
+from hyperface_lib.losses.triplet import AngularTripletHead, TripletHead
+from hyperface_lib.losses.tuplet import TupletHead
 
 HeadBuilder = Callable[..., nn.Module]
 
 _HEADS: dict[str, HeadBuilder] = {
+    "softmax": SoftmaxHead,
     "norm-softmax": NormalisedSoftmaxHead,
-    "arcface": ArcFaceHead,
+    "sphereface": SphereFaceHead,
     "cosface": CosFaceHead,
+    "arcface": ArcFaceHead,
+    "combined": CombinedMarginHead,
+    "subcenter-arcface": SubCenterHead,
+    "hm-softmax": HardMiningSoftmaxHead,
+    "focal": FocalSoftmaxHead,
+    "mining-margin": MiningMarginHead,
+    "sv-softmax": SupportVectorSoftmaxHead,
+    "sv-am": SupportVectorCosFaceHead,
+    "sv-arc": SupportVectorArcFaceHead,
+    "curricular": CurricularFaceHead,
+    "adaface": AdaFaceHead,
+    "magface": MagFaceHead,
+    "sphereface2": SphereFace2Head,
+    "circle": CircleHead,
+    "circle-pairs": CirclePairHead,
+    "center": CenterHead,
+    "intra": IntraHead,
+    "inter": InterHead,
+    "triplet": TripletHead,
+    "angular-triplet": AngularTripletHead,
+    "tuplet": TupletHead,
+    "contrastive": ContrastiveHead,
 }
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from hyperface_lib.plots.theme import BLACK, BLUE, GREY, VERMILION, color_of, new_figure, rounded, translucent
+from hyperface_lib.plots.theme import BLACK, BLUE, GREY, VERMILION, color_of, new_figure, rounded
 
-_WIRE = translucent(GREY, 0.35)
+BALL_COLOR, NET_ON_BALL, NET_IN_THE_OPEN = "#DCE9F2", "#FFFFFF", "#C3D3DF"
 MAX_CURVE_POINTS = 400
 
 
@@ -57,13 +57,15 @@ def sphere_figure(
 ) -> go.Figure:
     """Draw points (n, 3) on a translucent unit sphere, with an edge between every pair in contact.
 
-    Pairs are in contact when their angle is within `tolerance_degrees` of the smallest one.
+    Points on the far side are seen through the sphere, paler. Pairs are in contact when their angle is within
+    `tolerance_degrees` of the smallest one.
     """
     points = np.asarray(points, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != 3:
         raise ValueError(f"The sphere can be drawn for points of shape (n, 3), found {points.shape}.")
     figure = new_figure(title, width=size + 60, height=size)
-    figure.add_trace(sphere_surface())
+    figure.add_trace(ball_trace())
+    figure.add_trace(net_trace())
     edges = contact_edges(points, tolerance_degrees) if contacts else np.zeros((0, 2), np.int64)
     figure.add_trace(edge_trace(points, edges))
     figure.add_trace(point_trace(points))
@@ -72,18 +74,58 @@ def sphere_figure(
     return figure
 
 
-def sphere_surface(radius: float = 0.985, resolution: int = 20) -> go.Surface:
-    """Return the translucent ball behind the points, a little smaller so that it hides none of them."""
-    longitude, latitude = np.meshgrid(np.linspace(0, 2 * np.pi, 2 * resolution), np.linspace(0, np.pi, resolution))
-    return go.Surface(
-        x=rounded(radius * np.cos(longitude) * np.sin(latitude), 3),
-        y=rounded(radius * np.sin(longitude) * np.sin(latitude), 3),
-        z=rounded(radius * np.cos(latitude), 3),
-        colorscale=[[0, "#DCE9F2"], [1, "#DCE9F2"]],
-        showscale=False,
-        opacity=0.75,
+def ball_trace(radius: float = 0.98, around: int = 48) -> go.Mesh3d:
+    """Return the translucent ball behind the points, a little smaller so that it hides none of them.
+
+    `around`: how many corners its equator has. A mesh, because plotly refines a surface anew with every frame.
+    """
+    latitude, longitude = np.meshgrid(
+        np.linspace(0, np.pi, around // 2 + 1), np.linspace(0, 2 * np.pi, around, endpoint=False), indexing="ij"
+    )
+    row, column = np.meshgrid(np.arange(around // 2), np.arange(around), indexing="ij")
+    upper, upper_next = row * around + column, row * around + (column + 1) % around
+    triangles = np.concatenate(
+        [
+            np.stack([upper, upper + around, upper_next], axis=-1).reshape(-1, 3),
+            np.stack([upper_next, upper + around, upper_next + around], axis=-1).reshape(-1, 3),
+        ]
+    ).astype(np.int16)
+    return go.Mesh3d(
+        x=rounded(radius * np.cos(longitude) * np.sin(latitude), 3).ravel(),
+        y=rounded(radius * np.sin(longitude) * np.sin(latitude), 3).ravel(),
+        z=rounded(radius * np.cos(latitude), 3).ravel(),
+        i=triangles[:, 0],
+        j=triangles[:, 1],
+        k=triangles[:, 2],
+        color=BALL_COLOR,
+        opacity=0.6,
+        name="ball",
         hoverinfo="skip",
         lighting={"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0},
+    )
+
+
+def net_trace(radius: float = 0.99, spacing_degrees: int = 30, chord_degrees: int = 10) -> go.Scatter3d:
+    """Return the sphere's parallels and meridians, `spacing_degrees` apart, as one line of straight chords."""
+    turn = np.radians(np.arange(0, 361, chord_degrees))
+    circle = np.stack([np.cos(turn), np.sin(turn), np.zeros_like(turn)], axis=1)
+    lines = []
+    for degrees in range(spacing_degrees - 90, 90, spacing_degrees):
+        latitude = np.radians(degrees)
+        lines.append(circle * np.cos(latitude) + [0.0, 0.0, np.sin(latitude)])
+    for degrees in range(0, 180, spacing_degrees):
+        longitude = np.radians(degrees)
+        lines.append(circle[:, :1] * [np.cos(longitude), np.sin(longitude), 0.0] + circle[:, 1:2] * [0.0, 0.0, 1.0])
+    gap = np.full((1, 3), np.nan)
+    net = rounded(radius * np.concatenate([part for line in lines for part in (line, gap)]), 3)
+    return go.Scatter3d(
+        x=net[:, 0],
+        y=net[:, 1],
+        z=net[:, 2],
+        mode="lines",
+        line={"color": NET_ON_BALL, "width": 2},
+        name="net",
+        hoverinfo="skip",
     )
 
 

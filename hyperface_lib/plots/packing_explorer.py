@@ -16,7 +16,7 @@ from hyperface_lib.plots.explorer.controls import LARGEST_DIMENSION, UMAP_VIEW, 
 from hyperface_lib.plots.explorer.following import LayoutFollower
 from hyperface_lib.plots.explorer.pacing import Paced, running_loop
 from hyperface_lib.plots.explorer.picture import Frame, describe, draw, nearest_bars, progress_curve, show
-from hyperface_lib.plots.explorer.reports import DrawnReports
+from hyperface_lib.plots.explorer.reports import DrawnReports, LiveFigure
 from hyperface_lib.plots.explorer.session import LivePacking
 from hyperface_lib.plots.explorer.views import PrincipalView, SphereView, UmapView, View
 from hyperface_lib.sphere import PackingRun
@@ -77,12 +77,12 @@ class PackingExplorer:
         self._restart()
 
     @functools.cached_property
-    def figure_widget(self) -> go.FigureWidget:
+    def figure_widget(self) -> LiveFigure:
         """The live picture, made when first asked for.
 
         Late and from a complete figure: one built empty, or changed before it is on the screen, may stay blank.
         """
-        return go.FigureWidget(self.figure())
+        return LiveFigure(self.figure())
 
     @functools.cached_property
     def _reports(self) -> DrawnReports:
@@ -220,12 +220,17 @@ class PackingExplorer:
                     self._reports.when_drawn(drawn.set)
                     last_frame = time.perf_counter()
                 await asyncio.sleep(max(0.001, self._frame_seconds - (time.perf_counter() - started)))
-            self._draw()
+            self._rest(task)
         except (ValueError, RuntimeError) as problem:
+            self._rest(task)
             self._say(problem)
+
+    def _rest(self, task: asyncio.Task[None] | None) -> None:
+        """Release the button at the end of `task` and show what it has left."""
         if self._task is task:
             self._task = None
         self._set(self.controls.run_button, value=False, description="run")
+        self._draw()
 
     # The picture.
 
@@ -243,13 +248,14 @@ class PackingExplorer:
             return SphereView(tolerance_degrees=0.05 * self._packing.levels.bound_degrees)
         return PrincipalView()
 
-    def _frame(self, nearest: Callable[[], np.ndarray]) -> Frame:
+    def _frame(self, nearest: Callable[[], np.ndarray], is_moving: bool = False) -> Frame:
         self._lowest_degrees = min(self._lowest_degrees, self.run.history[-1].min_angle_degrees)
         return Frame(
             self._view.place(self._packing.points, self._packing.gallery_shown),
             progress_curve(self.run.history),
             nearest_bars(nearest(), self._lowest_degrees, self._packing.levels.bound_degrees),
             self._packing.levels,
+            is_moving,
         )
 
     def _draw(self) -> None:
@@ -270,7 +276,7 @@ class PackingExplorer:
 
     def _show(self, nearest: Callable[[], np.ndarray]) -> None:
         if "figure_widget" in self.__dict__:
-            show(self.figure_widget, self._frame(nearest))
+            show(self.figure_widget, self._frame(nearest, self.is_running))
         self.controls.readout.value = describe(self.run.history[-1], self._packing.levels, self._view.note)
         self.frames += 1
 

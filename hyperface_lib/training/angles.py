@@ -41,15 +41,18 @@ def class_angles(
     """Measure the angles of uint8 images (n, size, size, 3) with labels (n,) to the centres of a cosine head.
 
     At most `limit` images, spread evenly, are looked at. The backbone is left in evaluation mode. Raises ValueError for
-    another number of labels than images, and for labels without a centre.
+    another number of labels than images, for labels without a centre, and for a head that has no class centres.
     """
+    if not hasattr(head, "cosines"):
+        raise ValueError(f"angles need a head with class centres, {type(head).__name__} has none")
     numbers = np.asarray(labels)
     if numbers.shape != (len(images),):
         raise ValueError(f"labels must be ({len(images)},) to match the images, found {numbers.shape}")
     rows = np.unique(np.linspace(0, len(images) - 1, min(limit, len(images))).round().astype(np.int64))
     embedder = NetworkEmbedder(backbone, "angles", flip=False, device=device)
-    features = torch.from_numpy(embedder.embed_raw(images[rows])).to(head.weight.device)
-    cosines = head.cosines(features).clamp(-1, 1).double().cpu().numpy()
+    features = torch.from_numpy(embedder.embed_raw(images[rows]))
+    home = next(head.parameters(), features).device
+    cosines = head.cosines(features.to(home)).clamp(-1, 1).double().cpu().numpy()
     own = numbers[rows]
     if own.min() < 0 or own.max() >= cosines.shape[1]:
         raise ValueError(f"labels must lie in 0 .. {cosines.shape[1] - 1}, found {own.min()} .. {own.max()}")

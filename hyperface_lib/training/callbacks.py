@@ -1,4 +1,7 @@
-"""What may watch a run: the base class and the two watchers that most runs want."""
+"""What may watch a run: the base class and the two watchers that most runs want.
+
+Of several processes only the first one runs callbacks.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,11 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hyperface_lib.training.trainer import StepReport, Trainer
+    from hyperface_lib.training.history import StepReport
+    from hyperface_lib.training.trainer import Trainer
 
 
 class Callback:
@@ -26,6 +30,13 @@ class Callback:
 
     def on_end(self, trainer: Trainer) -> None:
         """Run after the last step."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a run that goes on must give back: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned, before `on_start`."""
 
 
 class LogFile(Callback):

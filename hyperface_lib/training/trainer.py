@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -15,60 +17,46 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from hyperface_lib.embedding.devices import autocast, resolve_device, training_dtype
-from hyperface_lib.training.augmentation import augment
+from hyperface_lib.losses.partial_fc import PartialHead
 from hyperface_lib.training.callbacks import Callback
+from hyperface_lib.training.checkpoint_state import restore_callbacks, restore_run, run_state
 from hyperface_lib.training.checkpoints import read_checkpoint, write_checkpoint
-from hyperface_lib.training.recipe import Recipe
+from hyperface_lib.training.data import ImageRows, as_image_rows
+from hyperface_lib.training.data_batches import Ahead, Batches, Part, check_shares, labels_on
+from hyperface_lib.training.distributed import join_processes
+from hyperface_lib.training.ema import AveragedNetwork
+from hyperface_lib.training.history import History, StepReport, summarise_angles
+from hyperface_lib.training.not_finite import NotFiniteError, name_what_is_not_finite
+from hyperface_lib.training.optimisers import SMALLEST_SCALE, make_optimiser, make_scaler, overflow_together
+from hyperface_lib.training.recipe import Recipe, aligned
 from hyperface_lib.training.schedules import learning_rate_at, margin_fraction_at
 
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one step did. `accuracy` is that of the batch by nearest centre, without margin (nan if unknown)."""
-
-    step: int
-    loss: float
-    learning_rate: float
-    margin_fraction: float
-    accuracy: float
-    target_degrees: float
-
-
-@dataclass
-class History:
-    """The curves of a run, one entry a step."""
-
-    loss: list[float] = field(default_factory=list)
-    accuracy: list[float] = field(default_factory=list)
-    target_degrees: list[float] = field(default_factory=list)
-    learning_rate: list[float] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def append(self, report: StepReport) -> None:
-        """Add one step."""
-        self.loss.append(report.loss)
-        self.accuracy.append(report.accuracy)
-        self.target_degrees.append(report.target_degrees)
-        self.learning_rate.append(report.learning_rate)
-
-
-class NotFiniteError(RuntimeError):
-    """A loss, gradient or weight became infinite or not a number; the message names it and the step."""
+__all__ = ["History", "NotFiniteError", "StepReport", "Trainer"]
 
 
 class Trainer:
-    """Train a backbone and a head on images in memory (or mapped into it).
+    """Train a backbone and a head on images in memory or on disk, in one process or in those `torchrun` started.
 
-    `images` is uint8 RGB (n, h, w, 3), `labels` integers (n,), -1 for unknown. With `checkpoint` the run writes its
-    state there every `checkpoint_seconds` and, started again with the same recipe, continues with the same curve; the
-    values of the recipe named in `may_change` may differ then (a run can be made longer or shorter by its epochs).
+    `images` is uint8 RGB (n, h, w, 3), a memory map of that, or whatever else `as_image_rows` takes; `labels` are
+    integers (n,), -1 for unknown. The head is called as head(features (n, d), labels (n,)) and returns a scalar; where
+    it has an attribute `margin_fraction` the trainer sets it, where it has a record `angles` the trainer reports it.
+
+    With `checkpoint` the run writes its state there every `checkpoint_seconds` (and, if given, every
+    `checkpoint_steps`) and, started again with the same recipe, continues with the same curve; the values of the recipe
+    named in `may_change` may differ then (a run can be made longer or shorter by its epochs). `ahead` batches are made
+    in the background, 2 for images on disk and none for those in memory if it is None.
+
+    A batch is divided by accumulation and by processes; both leave the loss of a head that is a mean over samples as
+    it is, while batch normalisation sees what is worked through at once (`synchronise_batch_norm` lets the processes of
+    CUDA devices share it). Accumulation shows losses over pairs or ranks of samples a part of the batch at a time;
+    processes show every head the whole part. Only the first process writes, shows progress and runs callbacks.
     """
 
     def __init__(
         self,
         backbone: nn.Module,
         head: nn.Module,
-        images: NDArray[np.uint8],
+        images: NDArray[np.uint8] | ImageRows | Sequence[Any],
         labels: ArrayLike,
         recipe: Recipe,
         callbacks: Sequence[Callback] = (),
@@ -77,79 +65,117 @@ class Trainer:
         device: str | torch.device = "auto",
         progress: bool = False,
         may_change: Sequence[str] = (),
+        checkpoint_steps: int | None = None,
+        ahead: int | None = None,
     ) -> None:
+        rows = as_image_rows(images)
         self.labels: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
-        if images.ndim != 4 or images.dtype != np.uint8:
-            raise ValueError(f"images must be uint8 (n, h, w, 3), found {images.dtype} {images.shape}")
-        if self.labels.shape != (len(images),):
-            raise ValueError(f"labels must be ({len(images)},) to match the images, found {self.labels.shape}")
-        if len(images) < 2:
-            raise ValueError(f"training needs at least two images, found {len(images)}")
+        if self.labels.shape != (len(rows),):
+            raise ValueError(f"labels must be ({len(rows)},) to match the images, found {self.labels.shape}")
+        if len(rows) < 2:
+            raise ValueError(f"training needs at least two images, found {len(rows)}")
         self.device = resolve_device(device)
-        self.backbone = backbone.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.head = head.to(self.device)
+        self.processes = join_processes(self.device)
         self.images = images
         self.recipe = recipe
         self.callbacks = list(callbacks)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_steps = checkpoint_steps
         self.progress = progress
         self.may_change = tuple(may_change)
         self.history = History()
         self.step = 0
         self.stopped = False
-        self.steps_per_epoch = recipe.steps_per_epoch(len(images))
-        self.total_steps = recipe.total_steps(len(images))
+        self.waiting_states: dict[str, dict[str, Any]] = {}
+        self.batches = Batches(rows, recipe, self.processes.rank, self.processes.count, recipe.accumulation)
+        self.ahead = ahead if ahead is not None else 0 if rows.in_memory else 2
+        self.steps_per_epoch = recipe.steps_per_epoch(len(rows))
+        self.total_steps = recipe.total_steps(len(rows))
         self.dtype = training_dtype(self.device, recipe.precision)
-        self.optimiser = self._make_optimiser()
-        self._order_epoch = -1
-        self._order: NDArray[np.int64] = np.empty(0, np.int64)
+        check_shares(min(recipe.batch_size, len(rows)), self.processes.count, recipe.accumulation)
+        self.backbone = self._placed(backbone)
+        self.head = head.to(self.device)
+        self.sharded = isinstance(head, PartialHead)
+        self.optimiser = make_optimiser(recipe, self.backbone, self.head)
+        if isinstance(head, PartialHead):
+            head.attach(self.optimiser)
+        self.scaler = make_scaler(self.device, self.dtype)
+        self.average = AveragedNetwork(self.backbone, recipe.ema_decay) if recipe.ema_decay else None
         if self.checkpoint is not None and self.checkpoint.exists():
-            self._load(self.checkpoint)
+            restore_run(self, read_checkpoint(self.checkpoint), self.checkpoint)
+        if not self.sharded:
+            self.processes.copy_from_first(self.head)
+        self._spread = self.processes.spread(self.backbone, self.device)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network to verify and to save: the averaged one if the recipe keeps an average, else the backbone."""
+        return self.backbone if self.average is None else self.average.network
 
     def configuration(self) -> dict[str, Any]:
         """Return everything that shapes the run as plain values."""
         return {
             "recipe": self.recipe.to_dict(),
-            "images": len(self.images),
+            "images": len(self.labels),
             "classes": int(getattr(self.head, "classes", self.labels.max() + 1)),
             "steps": self.total_steps,
             "device": str(self.device),
             "dtype": str(self.dtype).removeprefix("torch."),
             "threads": torch.get_num_threads(),
+            "processes": self.processes.count,
         }
+
+    def describe(self) -> str:
+        """Return the effective configuration as aligned text, one value a line."""
+        return aligned(self.recipe.all_values() | {k: v for k, v in self.configuration().items() if k != "recipe"})
 
     def fit(self, until_step: int | None = None) -> History:
         """Run to the end of the recipe (or to `until_step`, or until a callback calls `stop`) and return the curves.
 
-        Raises NotFiniteError when a loss, a gradient or a weight is no longer finite.
+        Raises NotFiniteError when a loss, a gradient or a weight is no longer finite, ProcessLostError when another
+        process of the run has ended.
         """
         last = self.total_steps if until_step is None else min(until_step, self.total_steps)
         self.stopped = False
         started = written = time.monotonic()
         before = self.history.seconds
-        for callback in self.callbacks:
+        watchers = self.callbacks if self.processes.leads else []
+        restore_callbacks(watchers, self.waiting_states)
+        self.waiting_states = {}
+        for callback in watchers:
             callback.on_start(self)
-        with tqdm(total=self.total_steps, initial=self.step, disable=not self.progress, desc="training") as bar:
-            while self.step < last and not self.stopped:
-                report = self._one_step()
-                self.history.seconds = before + time.monotonic() - started
-                bar.update(1)
-                if report.step % 10 == 0:
-                    bar.set_postfix(loss=f"{report.loss:.3f}", refresh=False)
-                for callback in self.callbacks:
-                    callback.on_step_end(self, report)
-                if self.step % self.steps_per_epoch == 0:
-                    for callback in self.callbacks:
-                        callback.on_epoch_end(self, self.step // self.steps_per_epoch - 1)
-                if self.checkpoint is not None and time.monotonic() - written > self.checkpoint_seconds:
-                    self.save(self.checkpoint)
-                    written = time.monotonic()
+        shown = self.progress and self.processes.leads
+        parts = Ahead(lambda step: self.batches.parts(step, self.labels), self.ahead, last)
+        try:
+            with tqdm(total=self.total_steps, initial=self.step, disable=not shown, desc="training") as bar:
+                while self.step < last and not self.stopped:
+                    with self.processes.watching(self.step):
+                        report = self._one_step(parts[self.step])
+                    self.history.seconds = before + time.monotonic() - started
+                    bar.update(1)
+                    if report.step % 10 == 0:
+                        bar.set_postfix(loss=f"{report.loss:.3f}", refresh=False)
+                    for callback in watchers:
+                        callback.on_step_end(self, report)
+                    if self.step % self.steps_per_epoch == 0:
+                        for callback in watchers:
+                            callback.on_epoch_end(self, self.step // self.steps_per_epoch - 1)
+                    with self.processes.watching(self.step):
+                        if self._agree_what_next(time.monotonic() - written) and self.checkpoint is not None:
+                            self.save(self.checkpoint)
+                            written = time.monotonic()
+        finally:
+            parts.close()
         if self.checkpoint is not None:
             self.save(self.checkpoint)
         if self.step >= self.total_steps:
-            for callback in self.callbacks:
+            noted = len(self.history.verification)
+            for callback in watchers:
                 callback.on_end(self)
+            (more,) = self.processes.agree([len(self.history.verification) > noted], self.device)
+            if self.checkpoint is not None and more:
+                self.save(self.checkpoint)
         return self.history
 
     def stop(self) -> None:
@@ -157,60 +183,32 @@ class Trainer:
         self.stopped = True
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return images and labels of a step: a function of (seed, step) alone."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        if epoch != self._order_epoch:
-            self._order = np.random.default_rng([self.recipe.seed, 1, epoch]).permutation(len(self.images))
-            self._order_epoch = epoch
-        rows = np.sort(self._order[place * self.recipe.batch_size : (place + 1) * self.recipe.batch_size])
-        generator = np.random.default_rng([self.recipe.seed, 2, epoch, place])
-        images = augment(np.asarray(self.images[rows]), self.recipe.augmentation, generator)
-        return images.to(self.device), torch.from_numpy(self.labels[rows]).to(self.device)
+        """Return images and labels of a step, of all processes: a function of (seed, step) alone."""
+        rows = self.batches.rows(step)
+        return self.batches.whole(step).to(self.device), labels_on(self.labels[rows], self.device)
 
     def save(self, path: str | Path) -> None:
-        """Write the whole state of the run to `path` in one step."""
-        write_checkpoint(
-            path,
-            {
-                "step": self.step,
-                "recipe": self.recipe.to_dict(),
-                "image_count": len(self.images),
-                "backbone": self.backbone.state_dict(),
-                "head": self.head.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "history": vars(self.history),
-            },
-        )
+        """Write the whole state of the run to `path` in one step; every process calls this where a head is sharded."""
+        state = run_state(self)
+        if self.processes.leads:
+            write_checkpoint(path, state)
 
-    def _load(self, path: Path) -> None:
-        state = read_checkpoint(path)
-        if state["image_count"] != len(self.images):
-            raise ValueError(
-                f"{path} belongs to a run on {state['image_count']} images, this run has {len(self.images)}; "
-                f"remove it to start afresh"
-            )
-        stored, mine = state["recipe"], self.recipe.to_dict()
-        different = sorted(key for key in mine if stored.get(key) != mine[key] and key not in self.may_change)
-        if different:
-            raise ValueError(
-                f"{path} belongs to a run with other settings ({', '.join(different)}); remove it to start afresh"
-            )
-        self.backbone.load_state_dict(state["backbone"])
-        self.head.load_state_dict(state["head"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.history = History(**state["history"])
-        self.step = state["step"]
+    def _placed(self, backbone: nn.Module) -> nn.Module:
+        if self.recipe.synchronise_batch_norm and self.processes.several:
+            if self.device.type != "cuda":
+                raise ValueError(f"synchronise_batch_norm needs CUDA devices, found {self.device.type}")
+            backbone = nn.SyncBatchNorm.convert_sync_batchnorm(backbone)
+        return backbone.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def _make_optimiser(self) -> torch.optim.Optimizer:
-        recipe = self.recipe
-        parameters = [p for module in (self.backbone, self.head) for p in module.parameters() if p.requires_grad]
-        if recipe.optimiser == "adamw":
-            return torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-        return torch.optim.SGD(
-            parameters, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay, fused=True
-        )
+    def _agree_what_next(self, since_written: float) -> bool:
+        """Let all processes stop together; return whether a checkpoint is due."""
+        by_steps = self.checkpoint_steps is not None and self.step % self.checkpoint_steps == 0
+        due = by_steps or since_written > self.checkpoint_seconds
+        stopped, due_everywhere = self.processes.agree([self.stopped, due], self.device)
+        self.stopped = bool(stopped)
+        return bool(due_everywhere)
 
-    def _one_step(self) -> StepReport:
+    def _one_step(self, parts: list[Part]) -> StepReport:
         rate = learning_rate_at(self.recipe, self.step, self.total_steps)
         fraction = margin_fraction_at(self.recipe, self.step, self.total_steps)
         for group in self.optimiser.param_groups:
@@ -219,51 +217,86 @@ class Trainer:
             self.head.margin_fraction = fraction  # type: ignore[assignment]
         self.backbone.train()
         self.head.train()
-        images, labels = self.batch(self.step)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.default_rng([self.recipe.seed, 3, self.step]).integers(2**62)))
-            with autocast(self.device, self.dtype):
-                features = self.backbone(images)
-            loss = self.head(features, labels)
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise NotFiniteError(f"step {self.step}: the loss is {value}; {self._first_bad(features)}")
         self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self._check_gradients()
-        self.optimiser.step()
-        accuracy, degrees = self._angles()
-        report = StepReport(self.step, value, rate, fraction, accuracy, degrees)
+        known = [int((part.labels >= 0).sum()) for part in parts]
+        total = 0.0
+        records: list[tuple[Tensor, Tensor]] = []
+        for index, (part, count) in enumerate(zip(parts, known, strict=True)):
+            # The mean over the batch is the mean of the parts' means, each by its number of labelled images.
+            weight = 1.0 if len(parts) == 1 else count / max(1, sum(known))
+            with self._messages(index == len(parts) - 1):
+                total += weight * self._forward_backward(part, index, weight)
+            record = getattr(self.head, "angles", None)
+            if record is not None and count:
+                records.append((record.target_degrees, record.nearest_other_degrees))
+        self._prepare_gradients()
+        if self.scaler is None:
+            self.optimiser.step()
+        else:
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+        if self.average is not None:
+            self.average.follow(self.backbone, self.step)
+        accuracy, degrees = summarise_angles(records)
+        report = StepReport(self.step, total, rate, fraction, accuracy, degrees)
         self.history.append(report)
         self.step += 1
         return report
 
-    def _angles(self) -> tuple[float, float]:
-        record = getattr(self.head, "angles", None)
-        if record is None or len(record.target_degrees) == 0:
-            return float("nan"), float("nan")
-        target, other = record.target_degrees, record.nearest_other_degrees
-        accuracy = float((target < other).float().mean()) if len(other) else 1.0
-        return accuracy, float(target.mean())
+    def _forward_backward(self, part: Part, index: int, weight: float) -> float:
+        """Add the gradients of one part of the batch; return its loss."""
+        images, labels = part.images.to(self.device), labels_on(part.labels, self.device)
+        rank = self.processes.rank
+        with torch.random.fork_rng(devices=[]):
+            self._seed(3, *((index, rank) if index or rank else ()))
+            with autocast(self.device, self.dtype):
+                own = self._spread(images)
+            if self.processes.several:
+                self._seed(4, index)  # what a head draws must be the same everywhere
+            if self.sharded:
+                first = sum(part.held[:rank])
+                features = own.float() if self.processes.several else own
+                loss = self.head(features, labels[first : first + len(own)])
+            else:
+                features = self.processes.gather_features(own, part.held)
+                loss = self.head(features, labels)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise NotFiniteError(f"step {self.step}: the loss is {value}; {self._first_bad(images, features)}")
+        loss = loss if weight == 1.0 else loss * weight
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+        return value
 
-    def _check_gradients(self) -> None:
-        """Clip the backbone's gradient, and refuse to step on one that is not finite."""
-        limit = self.recipe.clip_gradient if self.recipe.clip_gradient is not None else float("inf")
-        norm = torch.nn.utils.clip_grad_norm_(self.backbone.parameters(), limit)
+    def _seed(self, *stream: int) -> None:
+        key = [self.recipe.seed, stream[0], self.step, *stream[1:]]
+        torch.manual_seed(int(np.random.default_rng(key).integers(2**62)))
+
+    def _messages(self, last: bool) -> AbstractContextManager[Any]:
+        """Let the processes add up their gradients once a step, with its last part."""
+        if isinstance(self._spread, nn.parallel.DistributedDataParallel) and not last:
+            return self._spread.no_sync()
+        return contextlib.nullcontext()
+
+    def _prepare_gradients(self) -> None:
+        """Clip the backbone's gradient, and refuse to step on one that is not finite.
+
+        float16 gradients may overflow now and then: the scaler leaves such a step out and halves its scale.
+        """
+        if self.scaler is not None:
+            if self.sharded and self.processes.several:
+                overflow_together(self.head, lambda bad: self.processes.anywhere(bad, self.device))
+            self.scaler.unscale_(self.optimiser)
+        gradients = [p.grad for p in self.backbone.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
         head_norms = [p.grad.norm() for p in self.head.parameters() if p.grad is not None]
-        total = norm + sum(head_norms) if head_norms else norm
-        if not bool(torch.isfinite(total)):
-            raise NotFiniteError(f"step {self.step}: {self._first_bad(None)}")
+        bad = not bool(torch.isfinite(norm + sum(head_norms) if head_norms else norm))
+        if self.sharded:
+            bad = self.processes.anywhere(bad, self.device)
+        if bad and (self.scaler is None or self.scaler.get_scale() < SMALLEST_SCALE):
+            raise NotFiniteError(f"step {self.step}: {self._first_bad(None, None)}")
+        # Not before: a norm that is no number would spoil every gradient, and the first bad one could not be named.
+        limit = self.recipe.clip_gradient if self.recipe.clip_gradient is not None else float("inf")
+        torch.nn.utils.clip_grads_with_norm_(self.backbone.parameters(), limit, norm)
 
-    def _first_bad(self, features: Tensor | None) -> str:
-        for prefix, module in (("backbone", self.backbone), ("head", self.head)):
-            for name, parameter in module.named_parameters():
-                if not bool(torch.isfinite(parameter).all()):
-                    return f"the first tensor that is not finite is the weight {prefix}.{name}"
-        if features is not None and not bool(torch.isfinite(features).all()):
-            return "the backbone's features are not finite while all weights are"
-        for prefix, module in (("backbone", self.backbone), ("head", self.head)):
-            for name, parameter in module.named_parameters():
-                if parameter.grad is not None and not bool(torch.isfinite(parameter.grad).all()):
-                    return f"the first tensor that is not finite is the gradient of {prefix}.{name}"
-        return "all weights and features are finite"
+    def _first_bad(self, images: Tensor | None, features: Tensor | None) -> str:
+        return name_what_is_not_finite({"backbone": self.backbone, "head": self.head}, images, features)

@@ -17,7 +17,7 @@ from hyperface_lib.assets import cache_folder
 from hyperface_lib.training.angles import ClassAngles, class_angles
 from hyperface_lib.training.callbacks import Every
 from hyperface_lib.training.recipe import Recipe
-from hyperface_lib.training.recogniser import TrainedRecogniser, create_trainer
+from hyperface_lib.training.recogniser import TrainedRecogniser, create_trainer, trained_recogniser
 from hyperface_lib.training.trainer import Trainer
 
 Measure = Callable[[nn.Module], float]
@@ -61,13 +61,12 @@ def train_watched(
             measures.append((0, float(measure(first.backbone))))
 
         def note(run: Trainer) -> None:
-            measures.append((run.step, float(measure(run.backbone))))
+            measures.append((run.step, float(measure(run.network))))
 
         trainer.callbacks.append(Every(max(1, trainer.total_steps // times), note))
     trainer.fit()
-    trainer.backbone.eval()
-    trained = TrainedRecogniser(trainer.backbone, trainer.head, trainer.history, trainer.configuration())
-    after = class_angles(trainer.backbone, trainer.head, images, labels, device=device)
+    trained = trained_recogniser(trainer)
+    after = class_angles(trained.backbone, trained.head, images, labels, device=device)
     return WatchedTraining(trained, before, after, measures)
 
 

@@ -1,5 +1,6 @@
 """JupyterLab in a real browser: notebooks run, their explorers answer to the mouse and the keyboard."""
 
+import contextlib
 import json
 import os
 import re
@@ -17,7 +18,17 @@ import nbformat
 import pytest
 
 from hyperface_lib.assets import data_folder, notebooks_folder
-from hyperface_lib.plots.explorer.picture import BOUND, CONTACTS, GALLERY, NEAREST, POINTS, PROGRESS
+from hyperface_lib.plots.explorer.picture import (
+    BALL,
+    BOUND,
+    CONTACTS,
+    GALLERY,
+    NEAREST,
+    NET,
+    POINTS,
+    POINTS_BEHIND,
+    PROGRESS,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -28,23 +39,32 @@ MAX_STEPS = 100_000
 INSTALL = "apt-get install -y chromium"
 # The live plot stands below its controls; the stored picture of it in the next cell is another plot.
 LIVE = "document.querySelector('.widget-vbox .js-plotly-plot')"
+# Every point, and whether it is drawn pale, as one behind: NaN stands in the one trace for those of the other.
+POINTS_SHOWN = f"""() => {{
+    const plot = {LIVE}, front = plot.data[{POINTS}], behind = plot.data[{POINTS_BEHIND}];
+    const pale = Array.from(front.x).map(Number.isNaN), eye = plot._fullLayout.scene._scene.getCamera().eye;
+    const merge = axis => pale.map((one, i) => (one ? behind : front)[axis][i]);
+    return {{x: merge('x'), y: merge('y'), z: merge('z'), pale: pale, eye: eye}};
+}}"""
 STATE = f"""() => {{
     const plot = {LIVE}, steps = plot.data[{PROGRESS}].x;
     return {{points: plot.data[{POINTS}].x.length, curve: steps.length, step: steps[steps.length - 1],
             angles: Object.fromEntries(Array.from(steps).map((step, index) => [step, plot.data[{PROGRESS}].y[index]])),
             bound: plot.data[{BOUND}].y[0],
             counted: Array.from(plot.data[{NEAREST}].y).reduce((sum, count) => sum + count, 0),
+            ball: plot.data[{BALL}].visible, net: plot.data[{NET}].visible,
             gallery: plot.data[{GALLERY}].x.length, contacts: plot.data[{CONTACTS}].x.length,
-            places: Array.from(plot.data[{POINTS}].x).slice(0, 5),
+            places: ({POINTS_SHOWN})().x.slice(0, 5),
             readout: document.querySelector('.widget-html-content b').parentElement.innerText}};
 }}"""
-EXPLORER_SHOWN = f"() => {LIVE}?.data?.length === 9 && {LIVE}.querySelector('.main-svg') !== null"
-# How many different frames are seen in three seconds.
-FRAMES = f"""() => new Promise(done => {{
+EXPLORER_SHOWN = f"() => {LIVE}?.data?.length === 13 && {LIVE}.querySelector('.main-svg') !== null"
+# How many different frames a second are seen in so many seconds: one that waits to be drawn holds the next look up.
+FRAMES = f"""seconds => new Promise(done => {{
     const seen = new Set(), started = performance.now();
     const look = () => {{
         seen.add(({STATE})().step);
-        if (performance.now() - started < 3000) requestAnimationFrame(look); else done((seen.size - 1) / 3);
+        const passed = (performance.now() - started) / 1000;
+        if (passed < seconds) requestAnimationFrame(look); else done((seen.size - 1) / passed);
     }};
     look();
 }})"""
@@ -56,6 +76,7 @@ ALL_CELLS_DONE = """() => document.querySelector('.jp-Notebook-ExecutionIndicato
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
+    """Where the browser is; skips where there is none, but not in continuous integration."""
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
         message = f"no chromium is installed: {INSTALL}"
@@ -74,15 +95,12 @@ def artefacts(tmp_path: Path) -> Path:
 
 
 class Lab:
-    """A JupyterLab server of its own, on copies of the notebooks, because Lab saves what it has open."""
+    """A JupyterLab server of its own, for copies of notebooks, because Lab saves what it has open."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.work = folder / "work"
         self.work.mkdir(parents=True)
-        # What comes before the explorer is not what is tested.
-        self.copy("02_packing.ipynb", "n, max_steps = 40, 60")
-        self.copy("labs/packing_geometry.ipynb", "starts, steps, n_gallery_packing = 2, 5, 20")
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -146,17 +164,27 @@ class Lab:
         pytest.fail(f"the kernel was not ready after {PATIENCE_SECONDS} seconds")
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    if not (data_folder() / "runs" / "reference").is_dir():
-        pytest.skip("the reference run is missing: make models")
-    lab = Lab(tmp_path_factory.mktemp("lab"))
+@contextlib.contextmanager
+def running(lab: Lab) -> Iterator[Lab]:
+    """Keep its server running while it is used."""
     server = lab.start()
     try:
         yield lab
     finally:
         server.terminate()
         server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    if not (data_folder() / "runs" / "reference").is_dir():
+        pytest.skip("the reference run is missing: make models")
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    # What comes before the explorer is not what is tested.
+    lab.copy("02_packing.ipynb", "n, max_steps = 40, 60")
+    lab.copy("labs/packing_geometry.ipynb", "starts, steps, n_gallery_packing = 2, 5, 20")
+    with running(lab):
+        yield lab
 
 
 @pytest.fixture
@@ -190,6 +218,7 @@ def test_the_explorer_of_the_lab_follows_every_control_while_it_runs(page: Any, 
     assert before["counted"] == before["points"] == 24 and before["gallery"] > 0 and before["contacts"] > 0
     page.locator(".widget-toggle-button").click()
     page.wait_for_function(f"old => ({STATE})().step > old", arg=before["step"] + 20)
+    turn_the_sphere(page)
 
     angles = page.evaluate(STATE)["angles"]
     for name, greyed in (("closest-pair", True), ("hinge", False)):
@@ -204,7 +233,9 @@ def test_the_explorer_of_the_lab_follows_every_control_while_it_runs(page: Any, 
 
     press(page, "dimension d", "ArrowRight", 9)
     page.wait_for_function(f"old => ({STATE})().bound > old + 10 && ({STATE})().step > 20", arg=before["bound"])
-    assert page.evaluate(STATE)["contacts"] == 0, "contacts are drawn on the sphere only"
+    after = page.evaluate(STATE)
+    assert after["contacts"] == 0, "contacts are drawn on the sphere only"
+    assert not after["ball"] and not after["net"] and not any(page.evaluate(POINTS_SHOWN)["pale"])
 
     before = page.evaluate(STATE)
     near = closeness(before["readout"])
@@ -217,7 +248,7 @@ def test_the_explorer_of_the_lab_follows_every_control_while_it_runs(page: Any, 
     assert page.evaluate(STATE)["step"] > before["step"]
     page.screenshot(path=str(artefacts / "lab-running.png"))
 
-    print(f"\nexplorer in the browser, n = 24, d = 12, gallery of 500: {page.evaluate(FRAMES):.1f} frames a second")
+    print(f"\nexplorer in the browser, n = 24, d = 12, gallery of 500: {page.evaluate(FRAMES, 3):.1f} frames a second")
 
     pause(page)
     paused = settled(page)
@@ -242,6 +273,29 @@ def press(page: Any, name: str, key: str, times: int) -> None:
 def pause(page: Any) -> None:
     page.locator(".widget-toggle-button").click()
     page.wait_for_function("() => document.querySelector('.widget-toggle-button').innerText.trim() === 'run'")
+
+
+def turn_the_sphere(page: Any) -> None:
+    """Drag the sphere round while it runs: pale is what is behind then, not before."""
+    before = page.evaluate(POINTS_SHOWN)["eye"]
+    plot = page.locator(".widget-vbox .js-plotly-plot").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    x, y = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 150, y, steps=5)
+    page.mouse.up()
+    # A frame may still be under way that is split by the old view.
+    page.wait_for_function(
+        f"""old => {{
+            const {{x, y, z, pale, eye}} = ({POINTS_SHOWN})();
+            const towards = i => x[i] * eye.x + y[i] * eye.y + z[i] * eye.z;
+            return Math.hypot(eye.x - old.x, eye.y - old.y, eye.z - old.z) > 0.3
+                && pale.includes(true) && pale.every((one, i) => one === (towards(i) <= {0.5 / 1.05}));
+        }}""",
+        arg=before,
+    )
 
 
 def closeness(readout: str) -> float:
@@ -279,6 +333,7 @@ def use_the_explorer(page: Any, artefacts: Path) -> None:
     readout.scroll_into_view_if_needed()
     page.screenshot(path=str(artefacts / "explorer-ready.png"))
     before = page.evaluate(STATE)
+    assert before["ball"] and before["net"]
     run = page.locator(".widget-toggle-button")
     run.click()
     page.wait_for_function(
@@ -287,6 +342,7 @@ def use_the_explorer(page: Any, artefacts: Path) -> None:
     page.wait_for_timeout(1500)
     running = page.evaluate(STATE)
     assert running["places"] != before["places"] and running["curve"] > before["curve"]
+    assert running["net"] and not running["ball"], "the ball is too slow for moving points"
 
     press(page, "points n", "ArrowRight", 5)
     page.wait_for_function(f"want => ({STATE})().points === want", arg=before["points"] + 5)
@@ -295,6 +351,8 @@ def use_the_explorer(page: Any, artefacts: Path) -> None:
 
     pause(page)
     paused = settled(page)
+    assert paused["ball"] and not any(page.evaluate(POINTS_SHOWN)["pale"])
+    page.screenshot(path=str(artefacts / "explorer-paused.png"))
     assert f"step {MAX_STEPS - 1}:" not in paused["readout"], "the run ended by itself before it was paused"
 
     page.locator(".widget-button", has_text="reset").click()

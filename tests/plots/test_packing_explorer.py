@@ -4,20 +4,24 @@ import asyncio
 import threading
 
 import numpy as np
+import plotly.graph_objects as go
 import pytest
 import torch
 
 from hyperface_lib.plots.explorer.controls import GEOMETRY_VIEW, LIVE_OPTIMISERS, UMAP_VIEW
 from hyperface_lib.plots.explorer.picture import (
+    BALL,
     BEST_KNOWN,
     BOUND,
     CONTACTS,
     GALLERY,
+    GALLERY_BEHIND,
     NEAREST,
     NEAREST_BOUND,
+    NET,
     POINTS,
+    POINTS_BEHIND,
     PROGRESS,
-    SURFACE,
 )
 from hyperface_lib.plots.explorer.views import UmapView
 from hyperface_lib.plots.packing_explorer import PackingExplorer
@@ -67,7 +71,7 @@ def test_sliders_restart_with_what_they_say() -> None:
     assert len(explorer.figure_widget.data[POINTS].x) == 40 and explorer.run.steps == 1
     explorer.controls.dimension_slider.value = 6
     assert explorer.run.points.shape == (40, 6)
-    assert explorer.figure_widget.data[SURFACE].visible is False
+    assert not any(explorer.figure_widget.data[trace].visible for trace in (BALL, NET))
     explorer.controls.dimension_slider.value = 2
     assert not np.asarray(explorer.figure_widget.data[POINTS].z).any()
 
@@ -140,12 +144,80 @@ def test_run_and_pause_on_a_loop() -> None:
     asyncio.run(scenario())
 
 
+def test_moving_points_are_shown_without_the_ball_and_apart_where_they_are_behind() -> None:
+    async def scenario() -> None:
+        explorer = PackingExplorer(24, 3, gallery=gallery(), max_steps=100_000)
+        ball, net, front, behind = (explorer.figure_widget.data[one] for one in (BALL, NET, POINTS, POINTS_BEHIND))
+        assert ball.visible and net.visible and len(behind.x) == 0
+        explorer.controls.run_button.value = True
+        await until(lambda: ball.visible is False and len(behind.x) == 24)
+        assert net.visible and np.array_equal(np.isnan(front.x), ~np.isnan(behind.x))
+        eye = explorer.figure_widget.layout.scene.camera.eye
+        towards = [np.stack([one.x, one.y, one.z], axis=1) @ [eye.x, eye.y, eye.z] for one in (front, behind)]
+        assert np.nanmin(towards[0]) > np.nanmax(towards[1]) > 0
+        pale = explorer.figure_widget.data[GALLERY_BEHIND]
+        assert (
+            0 < np.isnan(pale.x).sum() < 50 and pale.marker.color != explorer.figure_widget.data[GALLERY].marker.color
+        )
+        plain = explorer.figure()
+        assert plain.data[BALL].visible and not np.isnan(plain.data[POINTS].x).any(), "a plain picture is at rest"
+        explorer.controls.dimension_slider.value = 4
+        await until(lambda: explorer.run.points.shape[1] == 4 and explorer.run.steps > 5)
+        assert net.visible is False and len(behind.x) == 0
+        explorer.controls.dimension_slider.value = 3
+        await until(lambda: explorer.run.points.shape[1] == 3 and explorer.run.steps > 5)
+        explorer.controls.run_button.value = False
+        await until(lambda: ball.visible is True)
+        assert len(behind.x) == 0 and not np.isnan(front.x).any()
+        explorer.close()
+
+    asyncio.run(scenario())
+
+
+def test_ball_and_net_are_in_no_message_with_the_coordinates_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[set[str], set[int]]] = []
+    restyle, update = go.FigureWidget._send_restyle_msg, go.FigureWidget._send_update_msg
+
+    def listen_to_restyle(
+        widget: go.FigureWidget, style: dict[str, object], trace_indexes: int | list[int], **rest: object
+    ) -> None:
+        sent.append((set(style), set(np.atleast_1d(trace_indexes).tolist())))
+        restyle(widget, style, trace_indexes=trace_indexes, **rest)
+
+    def listen_to_update(
+        widget: go.FigureWidget, restyle_data: dict[str, object], trace_indexes: list[int], **rest: object
+    ) -> None:
+        sent.append((set(restyle_data), set(trace_indexes)))
+        update(widget, restyle_data=restyle_data, trace_indexes=trace_indexes, **rest)
+
+    monkeypatch.setattr(go.FigureWidget, "_send_restyle_msg", listen_to_restyle)
+    monkeypatch.setattr(go.FigureWidget, "_send_update_msg", listen_to_update)
+
+    async def scenario() -> None:
+        explorer = PackingExplorer(24, 3, gallery=gallery(), max_steps=100_000)
+        ball = explorer.figure_widget.data[BALL]
+        explorer.controls.run_button.value = True
+        await until(lambda: ball.visible is False)
+        explorer.controls.dimension_slider.value = 5
+        await until(lambda: explorer.run.points.shape[1] == 5 and explorer.run.steps > 5)
+        explorer.controls.dimension_slider.value = 3
+        explorer.controls.run_button.value = False
+        await until(lambda: not explorer.is_running and ball.visible)
+        explorer.close()
+
+    asyncio.run(scenario())
+    assert any(BALL in traces for _, traces in sent) and any(NET in traces for _, traces in sent)
+    assert any("x" in keys for keys, _ in sent)
+    assert not any({BALL, NET} & traces and {"x", "y", "z"} & keys for keys, traces in sent)
+
+
 def test_a_run_that_is_done_releases_its_button() -> None:
     async def scenario() -> None:
         explorer = PackingExplorer(8, max_steps=15)
         explorer.controls.run_button.value = True
         await until(lambda: explorer.run.steps >= 15 and not explorer.is_running)
         assert explorer.controls.run_button.value is False and explorer.controls.run_button.description == "run"
+        assert explorer.figure_widget.data[BALL].visible
 
     asyncio.run(scenario())
 
@@ -174,20 +246,38 @@ def test_a_refusal_is_shown_where_the_reader_looks() -> None:
 def test_frames_wait_for_a_slow_browser_but_steps_do_not() -> None:
     async def scenario() -> None:
         explorer = PackingExplorer(12, max_steps=100_000)
-        widget = explorer.figure_widget
+        widget, drawn = explorer.figure_widget, explorer.frames
         explorer.controls.run_button.value = True
-        await until(lambda: widget._last_trace_edit_id == 1)
+        await until(lambda: explorer.frames > drawn)
+        first = widget._last_trace_edit_id
         shown, steps = len(widget.data[PROGRESS].x), explorer.run.steps
         await until(lambda: explorer.run.steps > steps + 5)
         assert len(widget.data[PROGRESS].x) == shown
         # What the browser sends when it has drawn a frame.
-        widget._js2py_traceDeltas = {"trace_deltas": [], "trace_edit_id": 1}
-        await until(lambda: widget._last_trace_edit_id == 2)
+        widget._js2py_traceDeltas = {"trace_deltas": [], "trace_edit_id": first}
+        await until(lambda: widget._last_trace_edit_id == first + 1)
         assert len(widget.data[PROGRESS].x) > shown
-        widget._js2py_traceDeltas = {"trace_deltas": [], "trace_edit_id": 1}  # an old one
+        widget._js2py_traceDeltas = {"trace_deltas": [], "trace_edit_id": first}  # an old one
         steps = explorer.run.steps
         await until(lambda: explorer.run.steps > steps + 5)
-        assert widget._last_trace_edit_id == 2
+        assert widget._last_trace_edit_id == first + 1
+        explorer.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_report_of_a_frame_overtaken_by_the_next_is_still_a_report() -> None:
+    async def scenario() -> None:
+        explorer = PackingExplorer(12, max_steps=100_000)
+        widget = explorer.figure_widget
+        explorer.controls.run_button.value = True
+        for _ in range(3):
+            sent, bars = widget._last_trace_edit_id, widget.data[NEAREST]
+            await until(lambda sent=sent: widget._last_trace_edit_id > sent)
+            # What the browser makes of an array that differs from the one sent last: the entries that do.
+            odd = {"uid": bars.uid, "x": {"0": 1.0}, "width": 2.0}
+            widget._js2py_traceDeltas = {"trace_deltas": [odd], "trace_edit_id": widget._last_trace_edit_id}
+            assert len(bars.x) == 48 and bars.width != 2.0
         explorer.close()
 
     asyncio.run(scenario())
@@ -323,7 +413,7 @@ def test_umap_view_shows_points_and_gallery_together() -> None:
     assert "UMAP layout" in explorer.controls.readout.value
     assert len(explorer.figure_widget.data[POINTS].x) == 30 and len(explorer.figure_widget.data[GALLERY].x) == 50
     assert not np.array_equal(explorer.figure_widget.data[POINTS].x, shadow)
-    assert explorer.figure_widget.data[SURFACE].visible is False
+    assert not any(explorer.figure_widget.data[trace].visible for trace in (BALL, NET))
     explorer.controls.view_choice.value = GEOMETRY_VIEW
     assert np.array_equal(explorer.figure_widget.data[POINTS].x, shadow)
 

@@ -1,9 +1,12 @@
 """The explorer's parts by themselves: views, the fuzzy graph, pacing."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
 
+from hyperface_lib.plots.explorer.depth import in_front, split_line, split_points
 from hyperface_lib.plots.explorer.layout import LiveLayout, fuzzy_graph
 from hyperface_lib.plots.explorer.pacing import Paced, Stretch
 from hyperface_lib.plots.explorer.picture import nearest_bars, progress_curve
@@ -68,6 +71,38 @@ def test_sphere_view_adds_a_third_coordinate_to_the_circle() -> None:
     square = np.array([[1.0, 0], [0, 1], [-1, 0], [0, -1]])
     placement = SphereView(1.0).place(square, np.zeros((0, 2)))
     assert placement.points.shape == (4, 3) and len(placement.edges) == 4 and placement.has_surface
+
+
+def test_what_the_camera_sees_is_what_no_point_of_the_ball_stands_before() -> None:
+    points = unit(np.random.default_rng(0).standard_normal((500, 3)))
+    eye, reach = np.array([0.9, -1.1, 0.4]), 1.05
+    camera = eye * 2 * reach  # the box is one unit wide, from -reach to reach
+    # Along the ray from the camera to a point of the sphere, is there a point of the ball before it?
+    along = np.linspace(0.0, 0.999, 1000)[:, None, None]
+    nearest = np.linalg.norm(camera + along * (points - camera), axis=2).min(axis=0)
+    hidden, seen = nearest < 1 - 1e-5, in_front(points, tuple(eye), reach)
+    assert 0.6 < hidden.mean() < 0.75 and (seen == hidden).sum() <= 1
+    assert not in_front(np.full((2, 3), np.nan), eye, reach).any()
+    assert in_front(np.zeros((0, 3)), eye, reach).shape == (0,)
+
+
+def test_points_are_split_without_losing_any() -> None:
+    points = np.arange(12.0).reshape(4, 3)
+    front, behind = split_points(points, np.array([True, False, True, False]))
+    assert np.isnan(front[[1, 3]]).all() and np.isnan(behind[[0, 2]]).all()
+    assert np.array_equal(np.fmax(front, behind), points)
+
+
+def test_every_chord_of_a_line_is_in_one_part_of_the_split() -> None:
+    gap = [np.nan] * 3
+    line = np.array([[1.0] * 3, [2.0] * 3, [3.0] * 3, [4.0] * 3, gap, [5.0] * 3, [6.0] * 3, gap])
+    parts = split_line(line, np.array([True, True, False, False, False, False, False, False]))
+
+    def chords(part: np.ndarray) -> set[tuple[float, float]]:
+        heights = part[:, 0]
+        return {(a, b) for a, b in itertools.pairwise(heights) if a == a and b == b}
+
+    assert chords(parts[0]) == {(1, 2), (2, 3)} and chords(parts[1]) == {(3, 4), (5, 6)}
 
 
 def test_principal_view_keeps_its_axes_while_directions_swap() -> None:

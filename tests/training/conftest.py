@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 
 def people(count: int, samples: int, seed: int = 0, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
@@ -18,3 +19,16 @@ def people(count: int, samples: int, seed: int = 0, size: int = 64) -> tuple[np.
 @pytest.fixture(scope="session")
 def small_world() -> tuple[np.ndarray, np.ndarray]:
     return people(12, 8)
+
+
+def plain_backbone(dimension: int = 6) -> torch.nn.Module:
+    """Return a network without batch normalisation, so that a batch may be divided without changing anything."""
+    torch.manual_seed(3)
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 5, stride=4),
+        torch.nn.GroupNorm(2, 8),
+        torch.nn.GELU(),
+        torch.nn.AdaptiveAvgPool2d(4),
+        torch.nn.Flatten(),
+        torch.nn.Linear(128, dimension),
+    )

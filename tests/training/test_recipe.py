@@ -13,6 +13,7 @@ from hyperface_lib.training import (
     learning_rate_at,
     margin_fraction_at,
     recipe_preset,
+    scaled_learning_rate,
 )
 
 
@@ -77,3 +78,50 @@ def test_presets_are_recipes_for_networks_that_exist() -> None:
     assert margin_fraction_at(recipe_preset("paper"), 0, 100) == 1
     with pytest.raises(ValueError, match=r"unknown recipe 'slow'; known: quick, small, paper"):
         recipe_preset("slow")
+
+
+def test_a_recipe_stored_before_a_value_was_added_has_the_same_key_and_still_loads() -> None:
+    stored = Recipe().to_dict()
+    assert set(stored) == {
+        *("architecture", "dimension", "dropout", "head", "head_options", "epochs", "max_steps", "batch_size"),
+        *("optimiser", "learning_rate", "momentum", "weight_decay", "warmup_steps", "schedule", "poly_power"),
+        *("milestones", "final_fraction", "margin_from", "margin_full", "clip_gradient", "precision"),
+        *("augmentation", "seed"),
+    }
+    assert set(stored["augmentation"]) == {
+        *("flip", "shift_pixels", "grey", "brightness", "contrast", "noise", "noise_sigma", "erase", "erase_largest"),
+    }
+    assert Recipe.from_dict(stored) == Recipe()
+    changed = Recipe(ema_decay=0.9, accumulation=2, augmentation=Augmentation(crop=0.2, crop_outside="black"))
+    assert changed.to_dict()["ema_decay"] == 0.9 and changed.to_dict()["augmentation"]["crop_outside"] == "black"
+    assert Recipe.from_dict(json.loads(json.dumps(changed.to_dict()))) == changed
+    assert "sample_rate" in Recipe().all_values() and "ema_decay" in Recipe().describe()
+
+
+def test_impossible_new_values_are_named() -> None:
+    for wrong, message in (
+        ({"accumulation": 0}, "accumulation must be 1 or more"),
+        ({"accumulation": 3, "batch_size": 5}, "found 3 parts of a batch of 5"),
+        ({"ema_decay": 1.0}, "ema_decay must be 0"),
+        ({"sample_rate": 0.0}, "sample_rate must lie above 0"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Recipe(**wrong)
+    for wrong, message in (
+        ({"crop": 1.5}, "crop is a probability"),
+        ({"crop_smallest": 0.0}, "crop_smallest is a share"),
+        ({"saturation": 1.2}, "saturation must lie in 0"),
+        ({"crop_outside": "grey"}, "crop_outside must be one of resize, black"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Augmentation(**wrong)
+    with pytest.raises(ValueError, match="unknown augmentation values hue"):
+        Recipe.from_dict({"augmentation": {"hue": 0.1}})
+
+
+def test_the_learning_rate_follows_the_batch() -> None:
+    assert scaled_learning_rate(0.1, 1024, 512) == pytest.approx(0.2)
+    scaled = recipe_preset("paper").scaled_to_batch(512)
+    assert (scaled.batch_size, scaled.learning_rate) == (512, pytest.approx(0.1))
+    with pytest.raises(ValueError, match="batch sizes must be 1 or more"):
+        scaled_learning_rate(0.1, 0, 512)

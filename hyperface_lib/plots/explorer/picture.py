@@ -9,12 +9,25 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from hyperface_lib.plots.explorer.depth import in_front, split_line, split_points
 from hyperface_lib.plots.explorer.views import Placement
-from hyperface_lib.plots.packing import edge_coordinates, edge_trace, plain_scene, point_trace, sphere_surface
-from hyperface_lib.plots.theme import BLACK, BLUE, GREEN, GREY, PURPLE, TEMPLATE_NAME, rounded, translucent
+from hyperface_lib.plots.packing import (
+    NET_IN_THE_OPEN,
+    NET_ON_BALL,
+    ball_trace,
+    edge_coordinates,
+    edge_trace,
+    net_trace,
+    plain_scene,
+    point_trace,
+)
+from hyperface_lib.plots.theme import BLACK, BLUE, GREEN, PURPLE, TEMPLATE_NAME, VERMILION, rounded, translucent
 from hyperface_lib.sphere import PackingRecord
 
-SURFACE, GALLERY, CONTACTS, POINTS, PROGRESS, BOUND, BEST_KNOWN, NEAREST, NEAREST_BOUND = range(9)
+BALL, NET, GALLERY_BEHIND, CONTACTS_BEHIND, POINTS_BEHIND, GALLERY, CONTACTS, POINTS = range(8)
+PROGRESS, BOUND, BEST_KNOWN, NEAREST, NEAREST_BOUND = range(8, 13)
+# In front and behind. Opaque: for a single translucent trace the browser draws the whole scene three times.
+_GALLERY_COLORS, _CONTACT_COLORS, _POINT_COLORS = ("#C2C2C2", "#E6E6E6"), (VERMILION, "#F3D3BC"), (BLUE, "#BBD6E8")
 _BARS = 48
 _CURVE_POINTS = 400
 _SHORTEST_CURVE = 50
@@ -48,12 +61,13 @@ class Bars:
 
 @dataclass(frozen=True)
 class Frame:
-    """All that is drawn at one time."""
+    """All that is drawn at one time; `is_moving` when the next frame follows at once."""
 
     placement: Placement
     curve: Curve
     bars: Bars
     levels: Levels
+    is_moving: bool = False
 
 
 def progress_curve(history: Sequence[PackingRecord]) -> Curve:
@@ -95,15 +109,16 @@ def draw(frame: Frame) -> go.Figure:
         horizontal_spacing=0.1,
         vertical_spacing=0.2,
     )
-    nowhere = np.zeros((0, 3))
-    gallery = point_trace(nowhere, size=2.5)
-    gallery.update(name="gallery", marker={"color": GREY, "opacity": 0.5}, hoverinfo="skip", hovertemplate=None)
-    for trace in (
-        sphere_surface(resolution=12),
-        gallery,
-        edge_trace(nowhere, np.zeros((0, 2), np.int64)),
-        point_trace(nowhere, size=4),
-    ):
+    nowhere, no_edges = np.zeros((0, 3)), np.zeros((0, 2), np.int64)
+    scene = [ball_trace(around=32), net_trace()]
+    # What is behind first, so that where the two meet the front is on top.
+    for side in (1, 0):
+        gallery, contacts, points = point_trace(nowhere, 2.5), edge_trace(nowhere, no_edges), point_trace(nowhere, 4)
+        gallery.update(name="gallery", marker_color=_GALLERY_COLORS[side], hoverinfo="skip", hovertemplate=None)
+        contacts.update(line_color=_CONTACT_COLORS[side])
+        points.update(marker_color=_POINT_COLORS[side])
+        scene += [gallery, contacts, points]
+    for trace in scene:
         figure.add_trace(trace, row=1, col=1)
     figure.add_trace(_line("smallest angle", {"color": GREEN, "width": 3}), row=1, col=2)
     for name, color, side in (("bound", BLACK, "top"), ("best known", PURPLE, "bottom")):
@@ -125,14 +140,13 @@ def draw(frame: Frame) -> go.Figure:
 
 
 def show(figure: go.Figure, frame: Frame) -> None:
-    """Put `frame` into a picture made by `draw`, one message for a live one."""
+    """Put `frame` into a picture made by `draw`, one message for a live one unless it begins or ceases to move."""
     placement, curve, bars, levels = frame.placement, frame.curve, frame.bars, frame.levels
     traces = figure.data
+    _show_sphere(figure, frame)
     with figure.batch_update():
-        traces[GALLERY].x, traces[GALLERY].y, traces[GALLERY].z = rounded(placement.gallery).T
-        traces[POINTS].x, traces[POINTS].y, traces[POINTS].z = rounded(placement.points).T
-        line = edge_coordinates(placement.points, placement.edges)
-        traces[CONTACTS].x, traces[CONTACTS].y, traces[CONTACTS].z = line.T
+        for number, places in _in_space(frame, figure.layout.scene.camera.eye).items():
+            traces[number].x, traces[number].y, traces[number].z = places.T
         traces[PROGRESS].x, traces[PROGRESS].y = curve.steps, curve.angles_degrees
         span = [0, max(_SHORTEST_CURVE, int(curve.steps[-1]))]
         _level(traces[BOUND], span, levels.bound_degrees, f"bound {levels.bound_degrees:.2f}°")
@@ -143,11 +157,41 @@ def show(figure: go.Figure, frame: Frame) -> None:
         traces[NEAREST_BOUND].x = [levels.bound_degrees] * 2
         traces[NEAREST_BOUND].y = [0, int(bars.counts.max(initial=1))]
         # These are sent only when they change: a new layout is slower to draw than new data.
-        _change(traces[SURFACE], "visible", placement.has_surface)
         _change(traces[NEAREST], "width", bars.width_degrees)
         _change(figure.layout.yaxis, "range", _angle_range(curve, levels))
         for axis in (figure.layout.scene.xaxis, figure.layout.scene.yaxis, figure.layout.scene.zaxis):
             _change(axis, "range", (-placement.reach, placement.reach))
+
+
+def _show_sphere(figure: go.Figure, frame: Frame) -> None:
+    """Draw the sphere: a translucent ball while everything is at rest, from behind which points look pale.
+
+    A browser without a graphics card needs longer for the ball than for all the rest: while the points move the net
+    stands alone.
+
+    Only what has changed is sent, and apart from the frame: plotly's browser side forgets coordinates of a trace that
+    comes without them in a message where others have theirs.
+    """
+    ball, net, has_surface = figure.data[BALL], figure.data[NET], frame.placement.has_surface
+    _change(ball, "visible", has_surface and not frame.is_moving)
+    color = NET_IN_THE_OPEN if frame.is_moving else NET_ON_BALL
+    if (net.visible, net.line.color) != (has_surface, color):
+        net.update(visible=has_surface, line_color=color)
+
+
+def _in_space(frame: Frame, eye: go.layout.scene.camera.Eye) -> dict[int, np.ndarray]:
+    """Return where every trace in space stands; on a sphere that moves what is behind has traces of its own."""
+    placement = frame.placement
+    gallery, points = rounded(placement.gallery), rounded(placement.points)
+    line = edge_coordinates(placement.points, placement.edges)
+    nowhere = np.zeros((0, 3), np.float32)
+    behind = {GALLERY_BEHIND: nowhere, CONTACTS_BEHIND: nowhere, POINTS_BEHIND: nowhere}
+    if placement.has_surface and frame.is_moving:
+        sight = (eye.x, eye.y, eye.z), placement.reach
+        gallery, behind[GALLERY_BEHIND] = split_points(gallery, in_front(gallery, *sight))
+        line, behind[CONTACTS_BEHIND] = split_line(line, in_front(line, *sight))
+        points, behind[POINTS_BEHIND] = split_points(points, in_front(points, *sight))
+    return behind | {GALLERY: gallery, CONTACTS: line, POINTS: points}
 
 
 def _line(name: str, line: dict[str, object]) -> go.Scatter:

@@ -7,6 +7,21 @@ from collections.abc import Callable
 from typing import Any
 
 import plotly.graph_objects as go
+import traitlets
+
+
+class LiveFigure(go.FigureWidget):
+    """A figure that tells the browser what to draw, and asks nothing of it but when it has drawn.
+
+    plotly's own takes over what the browser has filled in, by comparing what is drawn with what was sent. When the
+    next frame is already on its way the two differ: half of an array arrives as if it were a default, and from then on
+    every report ends in an error.
+    """
+
+    @traitlets.observe("_js2py_traceDeltas")
+    def _handler_js2py_traceDeltas(self, change: dict[str, Any]) -> None:  # noqa: N802 (plotly's name)
+        """Note that the traces are drawn, and leave them as they are."""
+        self._trace_edit_in_process = False
 
 
 class DrawnReports:
@@ -16,7 +31,7 @@ class DrawnReports:
     name the kernel does not know. The report of the traces comes after the drawing, and is enough.
     """
 
-    def __init__(self, widget: go.FigureWidget, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, widget: LiveFigure, loop: asyncio.AbstractEventLoop) -> None:
         self._widget = widget
         self._loop = loop
         self._wanted = 0

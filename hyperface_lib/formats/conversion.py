@@ -1,0 +1,309 @@
+"""Labelled images from one layout to another, bytes untouched: `.rec`, <identity>/<image>, tar shards; resumable."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image
+from tqdm.auto import tqdm
+
+from hyperface_lib.atomic import TEMPORARY_MARK, atomic_path, write_json
+from hyperface_lib.formats.image_list import write_image_list
+from hyperface_lib.formats.image_sets import LIST_NAME, ImageSet, first_repeated, image_suffix, open_image_set
+from hyperface_lib.formats.image_shards import write_shard
+from hyperface_lib.formats.images import IMAGE_SUFFIXES, ImageReadError, decode_image
+from hyperface_lib.formats.record_writer import RecordLayout, RecordWriter
+
+Kind = Literal["records", "folder", "shards"]
+FORMAT = "hyperface conversion 1"
+IDENTITIES_PER_SHARD = 64
+
+
+@dataclass
+class Conversion:
+    """What a conversion is and how far it came; lies as JSON with its result.
+
+    skipped: the number of each unreadable image in the source's order, and why it was left out.
+    """
+
+    source: str
+    fingerprint: str
+    kind: Kind
+    record_layout: RecordLayout
+    images: int
+    identities: int
+    skipped: dict[int, str] = field(default_factory=dict)
+    complete: bool = False
+
+
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    to: Kind | None = None,
+    record_layout: RecordLayout = "insightface",
+    verify: bool = True,
+    skip_unreadable: bool = False,
+    progress: bool = False,
+) -> Conversion:
+    """Copy labelled images into another layout; interrupted, the same call goes on.
+
+    source: as `open_image_set` takes it. to: "records" (a name that ends in .rec), "folder" or "shards"; None takes the
+    one that the destination's name or the source suggests. Encoded bytes are kept as they are, except that a `.rec`
+    gets a PNG of what is neither JPEG nor PNG. Images are ordered by label. Labels are kept everywhere, names of
+    identities and files wherever the source has them, in a list beside the images (`<stem>.tsv`, `images.tsv`). In an
+    image folder without names identities are numbers of six digits.
+
+    verify decodes every image on the way. An unreadable one raises ValueError with its place, or is left out and noted
+    in `skipped`. Raises ValueError for a destination that holds something else, or another source's images.
+    """
+    target = Path(destination)
+    images = open_image_set(source, progress)
+    kind = _kind(images, target, to)
+    note = target.with_suffix(".conversion.json") if kind == "records" else target / "conversion.json"
+    wanted = Conversion(
+        str(images.source), images.fingerprint, kind, record_layout, len(images), len(images.identities)
+    )
+    state = _claim(target, note, wanted)
+    if state.complete:
+        return state
+    _check_names(images)
+    reader = _Reader(images, state, note, verify, skip_unreadable)
+    writers: dict[str, Callable[[], None]] = {
+        "records": lambda: _to_records(reader, target, record_layout, progress),
+        "folder": lambda: _to_folder(reader, target, progress),
+        "shards": lambda: _to_shards(reader, target, progress),
+    }
+    writers[kind]()
+    state.complete = True
+    _save(note, state)
+    return state
+
+
+class _Reader:
+    """Reads images of the source one by one, checks them, and notes those that are left out."""
+
+    def __init__(self, images: ImageSet, state: Conversion, note: Path, verify: bool, skip_unreadable: bool) -> None:
+        self.images = images
+        self.skipped = state.skipped
+        self._state, self._note = state, note
+        self._verify, self._skip = verify, skip_unreadable
+
+    def read(self, number: int) -> tuple[bytes, str] | None:
+        """Return the bytes of an image and the suffix they deserve, or None if it is left out."""
+        where = self.images.where(number)
+        try:
+            encoded = self.images.encoded(number)
+            suffix = image_suffix(encoded)
+            if suffix is None:
+                raise ImageReadError(f"{where} was expected to be an image, found bytes {encoded[:8]!r}.")
+            if self._verify:
+                decode_image(encoded, where)
+        except (ValueError, OSError) as problem:
+            if not self._skip:
+                raise
+            self.skipped[number] = str(problem)
+            # Before the next image is written: the files alone do not tell which ones are missing.
+            _save(self._note, self._state)
+            return None
+        return encoded, suffix
+
+    def rows(self, first: int) -> Iterator[tuple[int, str, int]]:
+        """Give the list of what was not left out, numbered from `first`; only for images with names."""
+        kept = [number for number in range(len(self.images)) if number not in self.skipped]
+        assert self.images.paths is not None
+        for place, number in enumerate(kept, first):
+            yield place, self.images.paths[number], int(self.images.labels[number])
+
+
+def _to_records(reader: _Reader, target: Path, layout: RecordLayout, progress: bool) -> None:
+    images = reader.images
+    if target.is_file():  # finished, but the interrupt came before that was noted
+        _write_property(reader, target)
+        return
+    with RecordWriter(target, layout, resumable=True) as writer:
+        start = _place_of(len(writer), reader.skipped)
+        with _bar(len(images), start, progress) as bar:
+            for number in range(start, len(images)):
+                read = reader.read(number)
+                if read is not None:
+                    encoded, suffix = read
+                    plain = suffix in (".jpg", ".png")
+                    writer.append(
+                        encoded if plain else _as_png(encoded, images.where(number)), int(images.labels[number])
+                    )
+                bar.update()
+        first = 1 if layout == "insightface" else 0
+        if images.paths is not None:
+            write_image_list(target.with_suffix(".tsv"), reader.rows(first))
+    _write_property(reader, target)
+
+
+def _to_folder(reader: _Reader, target: Path, progress: bool) -> None:
+    images = reader.images
+    rows: list[tuple[int, str, int]] = []
+    _remove_leftovers(target)
+    with _bar(len(images), 0, progress) as bar:
+        for number in range(len(images)):
+            bar.update()
+            there = _stored(target, images, number)
+            if there is None:
+                read = reader.read(number)
+                if read is None:
+                    continue
+                encoded, suffix = read
+                there = _file_name(images, number, suffix)
+                if not (target / there).is_file():
+                    with atomic_path(target / there) as temporary:
+                        temporary.write_bytes(encoded)
+            rows.append((len(rows), there, int(images.labels[number])))
+    write_image_list(target / LIST_NAME, rows)
+
+
+def _to_shards(reader: _Reader, target: Path, progress: bool) -> None:
+    images = reader.images
+    _remove_leftovers(target)
+    starts = np.flatnonzero(images.samples == 0)[::IDENTITIES_PER_SHARD].tolist()
+    width = max(3, len(str(int(images.samples.max()))))
+    with _bar(len(images), 0, progress) as bar:
+        for shard, (start, stop) in enumerate(zip(starts, [*starts[1:], len(images)], strict=True)):
+            place = target / f"shard-{shard:06d}.tar"
+            if not place.is_file():
+                write_shard(place, _members(reader, range(start, stop), width, bar))
+            bar.update(stop - bar.n)
+    if images.paths is not None:
+        write_image_list(target / LIST_NAME, reader.rows(0))
+
+
+def _members(reader: _Reader, numbers: range, width: int, bar: Any) -> Iterator[tuple[str, bytes, int]]:
+    images = reader.images
+    for number in numbers:
+        bar.update()
+        read = reader.read(number)
+        if read is not None:
+            encoded, suffix = read
+            label = int(images.labels[number])
+            yield f"{label:06d}_{images.samples[number]:0{width}d}{suffix}", encoded, label
+
+
+def _kind(images: ImageSet, target: Path, to: Kind | None) -> Kind:
+    if to is None:
+        if target.suffix == ".rec":
+            return "records"
+        if images.kind == "folder":
+            raise ValueError(
+                f"{target}: a name that ends in .rec was expected for a record file, or else the layout: shards."
+            )
+        return "folder"
+    if to not in ("records", "folder", "shards"):
+        raise ValueError(f"to: expected one of records, folder, shards, found {to!r}")
+    if (to == "records") != (target.suffix == ".rec"):
+        raise ValueError(f"{target}: a name that ends in .rec was expected for records, and for nothing else.")
+    if images.kind == "folder" and to != "records" and target.resolve().is_relative_to(images.source.resolve()):
+        raise ValueError(f"{target}: a place outside the image folder {images.source} was expected.")
+    return to
+
+
+def _claim(target: Path, note: Path, wanted: Conversion) -> Conversion:
+    """Return how far this conversion came; refuse a destination that is another's."""
+    if not note.exists():
+        taken = [target] if target.is_file() else []
+        if target.is_dir():
+            taken = [entry for entry in target.iterdir() if not entry.name.startswith(".")]
+        if taken:
+            raise ValueError(f"{target}: a new name or an unfinished conversion was expected, found {taken[0].name}.")
+        note.parent.mkdir(parents=True, exist_ok=True)
+        _save(note, wanted)
+        return wanted
+    try:
+        values = json.loads(note.read_text(encoding="utf-8"))
+        if values.pop("format") != FORMAT:
+            raise ValueError("another format")
+        values["skipped"] = {int(number): str(reason) for number, reason in values["skipped"].items()}
+        there = Conversion(**values)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
+        raise ValueError(f"{note} was expected to describe a conversion, found: {problem}.") from problem
+    for name in ("fingerprint", "kind", "record_layout"):
+        if getattr(there, name) != getattr(wanted, name):
+            raise ValueError(
+                f"{target} holds images of {there.source} with {name} {getattr(there, name)}, "
+                f"now {getattr(wanted, name)}: choose another name."
+            )
+    return there
+
+
+def _save(note: Path, state: Conversion) -> None:
+    values = asdict(state)
+    values["skipped"] = {str(number): reason for number, reason in sorted(state.skipped.items())}
+    write_json(note, {"format": FORMAT, **values})
+
+
+def _check_names(images: ImageSet) -> None:
+    """Refuse names that a folder of images could not be read back from."""
+    if images.paths is None:
+        return
+    twice = first_repeated(images.paths)
+    if twice is not None:
+        raise ValueError(f"{images.source}: every image was expected to have its own name, two are {twice!r}.")
+    folder_of = images.identities
+    for label, path in zip(images.labels.tolist(), images.paths, strict=True):
+        parts = path.split("/")
+        if any(part.startswith(".") for part in parts) or parts[0] != folder_of[label]:
+            raise ValueError(
+                f"{images.source}: image {path!r} of label {label} was expected in folder {folder_of[label]!r}."
+            )
+
+
+def _file_name(images: ImageSet, number: int, suffix: str) -> str:
+    if images.paths is None:
+        return f"{images.identities[int(images.labels[number])]}/{images.samples[number]:03d}{suffix}"
+    name = images.paths[number]
+    return name if Path(name).suffix.lower() in IMAGE_SUFFIXES else name + suffix
+
+
+def _remove_leftovers(target: Path) -> None:
+    """Remove what a killed process left under a temporary name."""
+    for leftover in target.rglob(f".*{TEMPORARY_MARK}*"):
+        leftover.unlink()
+
+
+def _stored(target: Path, images: ImageSet, number: int) -> str | None:
+    """Return the name of an image that an earlier call has written, where its name is known unread."""
+    if images.paths is None or Path(images.paths[number]).suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    return images.paths[number] if (target / images.paths[number]).is_file() else None
+
+
+def _place_of(written: int, skipped: dict[int, str]) -> int:
+    """Return the number of the first image that is neither written nor known to be left out."""
+    place = kept = 0
+    while kept < written or place in skipped:
+        kept += place not in skipped
+        place += 1
+    return place
+
+
+def _as_png(encoded: bytes, where: str) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(decode_image(encoded, where)).save(stream, format="PNG")
+    return stream.getvalue()
+
+
+def _write_property(reader: _Reader, target: Path) -> None:
+    """Write `property` beside the records, "classes,height,width", which the older trainers of InsightFace read."""
+    for number in range(len(reader.images)):
+        with suppress(ValueError, OSError):
+            height, width, _ = decode_image(reader.images.encoded(number)).shape
+            with atomic_path(target.parent / "property") as temporary:
+                temporary.write_text(f"{len(reader.images.identities)},{height},{width}\n", encoding="ascii")
+            return
+
+
+def _bar(total: int, done: int, progress: bool) -> Any:
+    return tqdm(total=total, initial=done, disable=not progress, desc="converting", unit="image")

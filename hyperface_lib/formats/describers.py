@@ -1,0 +1,263 @@
+"""What each file of this room says of itself when it is inspected."""
+
+from __future__ import annotations
+
+import mmap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hyperface_lib.formats.image_folder import read_image_folder
+from hyperface_lib.formats.image_shards import read_image_shards, shard_files
+from hyperface_lib.formats.images import IMAGE_SUFFIXES, read_image
+from hyperface_lib.formats.inspection import (
+    Describer,
+    Facts,
+    Inspection,
+    identity_facts,
+    identity_problems,
+    survey_images,
+)
+from hyperface_lib.formats.numpy_vectors import norm_of, open_numpy_array, row_lengths
+from hyperface_lib.formats.pairs import PairList, parse_pairs, read_pairs
+from hyperface_lib.formats.record_io import record_starts
+from hyperface_lib.formats.records import RecordReader
+from hyperface_lib.formats.verification_bin import EncodedImages, read_verification_bin
+
+
+def describe_verification_bin(path: Path) -> Inspection | None:
+    """Describe InsightFace's `.bin`."""
+    if path.suffix != ".bin" or not path.is_file():
+        return None
+    kind = "verification set (InsightFace .bin)"
+    try:
+        pairs = read_verification_bin(path, size=None)
+    except ValueError as problem:
+        return Inspection(path, kind, {"bytes": path.stat().st_size}, (str(problem),))
+    assert isinstance(pairs.images, EncodedImages)
+    encoded = pairs.images.encoded
+    survey = survey_images(len(encoded), lambda row: encoded[row], lambda row: f"image {row}")
+    facts: Facts = {"pairs": len(pairs), "same": int(pairs.is_same.sum()), "images": len(encoded), **survey.facts}
+    problems = list(survey.problems)
+    if len(pairs) and len(set(pairs.is_same.tolist())) < 2:
+        problems.append("All pairs have the same label, so no accuracy can be measured.")
+    if len(pairs) < 10:
+        problems.append(f"The ten-fold protocol needs ten pairs, there are {len(pairs)}.")
+    return Inspection(path, kind, facts, tuple(problems), tuple(survey.pictures))
+
+
+def describe_records(path: Path) -> Inspection | None:
+    """Describe a `.rec` file, its `.idx`, or the folder they lie in."""
+    file = path.with_suffix(".rec") if path.suffix == ".idx" else path
+    if path.is_dir():
+        found = sorted(one for one in path.glob("*.rec") if not one.name.startswith("."))
+        if not found:
+            return None
+        file = found[0]
+    if file.suffix != ".rec":
+        return None
+    kind = "record file (MXNet .rec)"
+    try:
+        records = RecordReader(file, progress=True)
+        labels = records.labels
+    except (ValueError, FileNotFoundError) as problem:
+        facts = {"file": str(file), **({"whole_records": _whole_records(file)} if file.is_file() else {})}
+        return Inspection(path, kind, facts, (str(problem),))
+    survey = survey_images(
+        len(records),
+        lambda row: records[row][0],
+        lambda row: f"key {records.keys[row]} at offset {records.offsets[row]}",
+    )
+    facts = {
+        "file": str(file),
+        "layout": records.layout,
+        **identity_facts(labels),
+        "index": "yes" if file.with_suffix(".idx").is_file() else "none, the file was scanned",
+        **_side_files(file),
+        **survey.facts,
+    }
+    problems = identity_problems(labels) + survey.problems
+    try:
+        facts["names"] = "none" if records.listed is None else list(records.identities.values())[:3]
+    except ValueError as problem:
+        problems.append(str(problem))
+    classes = str(facts.get("property", "")).partition(",")[0]
+    if classes.isdecimal() and int(classes) != facts["identities"]:
+        problems.append(f"The file `property` speaks of {classes} identities, there are {facts['identities']}.")
+    return Inspection(path, kind, facts, tuple(problems), tuple(survey.pictures))
+
+
+def describe_shards(path: Path) -> Inspection | None:
+    """Describe tar shards: a folder of them, or one."""
+    files = shard_files(path)
+    if not files:
+        return None
+    kind = "tar shards (webdataset)"
+    try:
+        shards = read_image_shards(path, progress=True)
+    except ValueError as problem:
+        return Inspection(path, kind, {"shards": len(files)}, (str(problem),))
+    survey = survey_images(len(shards), shards.encoded, shards.where)
+    facts = {"shards": len(files), **identity_facts(shards.labels), **survey.facts}
+    problems = identity_problems(shards.labels) + survey.problems
+    return Inspection(path, kind, facts, tuple(problems), tuple(survey.pictures))
+
+
+def describe_pairs(path: Path) -> Inspection | None:
+    """Describe a pair list, or a folder that holds `pairs.txt`, and the images it names."""
+    file = path / "pairs.txt" if path.is_dir() else path
+    if not file.is_file() or file.suffix not in (".txt", ".csv", ".list"):
+        return None
+    kind = "pair list"
+    try:
+        listed = parse_pairs(file)
+    except ValueError as problem:
+        return Inspection(path, kind, {"file": str(file)}, (str(problem),))
+    names = {name for pair in listed.pairs for name in pair}
+    facts: Facts = {
+        "file": str(file),
+        "dialect": listed.dialect,
+        "pairs": len(listed.pairs),
+        "same": sum(listed.is_same),
+        "images": len(names),
+        "first_pairs": [f"{first} - {second}" for first, second in listed.pairs[:2]],
+    }
+    problems = _pair_problems(listed)
+    pictures: list[Any] = []
+    try:
+        images = read_pairs(file).images
+        paths = getattr(images, "paths", ())
+        survey = survey_images(len(paths), lambda row: paths[row].read_bytes(), lambda row: str(paths[row]))
+        facts |= survey.facts
+        problems += survey.problems
+        pictures = survey.pictures
+    except (ValueError, FileNotFoundError) as problem:
+        problems.append(str(problem))
+    return Inspection(path, kind, facts, tuple(problems), tuple(pictures))
+
+
+def describe_image_folder(path: Path) -> Inspection | None:
+    """Describe a folder <identity>/<image>."""
+    if not path.is_dir():
+        return None
+    try:
+        folder = read_image_folder(path)
+    except ValueError:
+        return None
+    paths = folder.paths
+    survey = survey_images(
+        len(paths), lambda row: paths[row].read_bytes(), lambda row: str(paths[row].relative_to(path))
+    )
+    facts = {**identity_facts(folder.labels), "names": list(folder.identities[:3]), **survey.facts}
+    problems = identity_problems(folder.labels) + survey.problems
+    entries = [entry for entry in path.iterdir() if not entry.name.startswith(".")]
+    empty = sorted(entry.name for entry in entries if entry.is_dir() and entry.name not in set(folder.identities))
+    loose = sorted(entry.name for entry in entries if entry.is_file() and entry.suffix.lower() in IMAGE_SUFFIXES)
+    if empty:
+        problems.append(f"{len(empty)} folders hold no image, the first: {empty[0]}.")
+    if loose:
+        problems.append(f"{len(loose)} images lie in no identity's folder, the first: {loose[0]}.")
+    return Inspection(path, "image folder (<identity>/<image>)", facts, tuple(problems), tuple(survey.pictures))
+
+
+def describe_array(path: Path) -> Inspection | None:
+    """Describe a `.npy` array: vectors (n, d) with their lengths, or anything else by its shape."""
+    if path.suffix != ".npy" or not path.is_file():
+        return None
+    kind = "numpy array"
+    try:
+        array = open_numpy_array(path)
+    except ValueError as problem:
+        return Inspection(path, kind, {"bytes": path.stat().st_size}, (str(problem),))
+    facts: Facts = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
+        return Inspection(path, kind, facts)
+    lengths = row_lengths(array)
+    bad = np.flatnonzero(~np.isfinite(lengths))
+    zero = np.flatnonzero(lengths == 0)
+    good = lengths[np.isfinite(lengths)]
+    problems = []
+    if len(bad):
+        problems.append(f"{len(bad)} of {len(array)} vectors hold NaN or infinity, the first in row {bad[0]}.")
+    if len(zero):
+        problems.append(f"{len(zero)} of {len(array)} vectors are zero, the first in row {zero[0]}.")
+    if len(good):
+        facts |= {
+            "vectors": len(array),
+            "dimension": int(array.shape[1]),
+            "norm": norm_of(good),
+            "lengths": f"{good.min():.4g} to {good.max():.4g}, median {np.median(good):.4g}",
+        }
+    return Inspection(path, "vectors (.npy)", facts, tuple(problems))
+
+
+def describe_image(path: Path) -> Inspection | None:
+    """Describe a single picture."""
+    if not path.is_file() or path.suffix.lower() not in IMAGE_SUFFIXES:
+        return None
+    survey = survey_images(1, lambda _: path.read_bytes(), lambda _: str(path))
+    facts = {name: survey.facts[name] for name in ("sizes", "encodings", "first_images")}
+    pictures = (read_image(path),) if survey.pictures else ()
+    return Inspection(path, "image", facts, tuple(survey.problems), pictures)
+
+
+DESCRIBERS: tuple[Describer, ...] = (
+    describe_verification_bin,
+    describe_records,
+    describe_shards,
+    describe_pairs,
+    describe_image_folder,
+    describe_array,
+    describe_image,
+)
+
+
+def _whole_records(file: Path) -> int:
+    """Count the records before the first damage."""
+    count = 0
+    with file.open("rb") as stream:
+        if not file.stat().st_size:
+            return 0
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            try:
+                for _ in record_starts(content, str(file)):
+                    count += 1
+            except ValueError:
+                pass
+    return count
+
+
+def _side_files(file: Path) -> Facts:
+    """Say what lies beside a record file in InsightFace's folders."""
+    facts: Facts = {}
+    place = file.parent / "property"
+    if place.is_file() and place.stat().st_size < 1000:
+        facts["property"] = place.read_text(encoding="utf-8", errors="replace").strip().split("\n")[0]
+    sets = sorted(one.stem for one in file.parent.glob("*.bin"))
+    if sets:
+        facts["verification_sets"] = sets
+    return facts
+
+
+def _pair_problems(listed: PairList) -> list[str]:
+    problems = []
+    twice = len(listed.pairs) - len({tuple(sorted(pair)) for pair in listed.pairs})
+    if twice:
+        problems.append(f"{twice} pairs are listed more than once.")
+    alike = sum(first == second for first, second in listed.pairs)
+    if alike:
+        problems.append(f"{alike} pairs are of an image with itself.")
+    if len(set(listed.is_same)) < 2:
+        problems.append("All pairs have the same label, so no accuracy can be measured.")
+    if listed.folds is not None and listed.dialect == "lfw view 2":
+        folds_of: dict[str, set[int]] = {}
+        for pair, fold in zip(listed.pairs, listed.folds.tolist(), strict=True):
+            for name in pair:
+                folds_of.setdefault(name.partition("/")[0], set()).add(fold)
+        shared = sorted(name for name, folds in folds_of.items() if len(folds) > 1)
+        if shared:
+            problems.append(
+                f"{len(shared)} of {len(folds_of)} people are in more than one fold, the first: {shared[0]}."
+            )
+    return problems

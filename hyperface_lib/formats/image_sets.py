@@ -1,0 +1,185 @@
+"""One view of labelled images wherever they lie: record files, image folders, tar shards. Encoded, with their names."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hyperface_lib.formats.image_folder import read_image_folder
+from hyperface_lib.formats.image_list import read_image_list
+from hyperface_lib.formats.image_shards import read_image_shards, shard_files
+from hyperface_lib.formats.records import RecordReader
+
+LIST_NAME = "images.tsv"
+"""The list in a folder of images or shards that keeps labels and names; beside a `.rec` it is <stem>.tsv."""
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": ".jpg",
+    b"\x89PNG\r\n\x1a\n": ".png",
+    b"BM": ".bmp",
+    b"GIF8": ".gif",
+    b"II*\0": ".tif",
+    b"MM\0*": ".tif",
+    b"P5": ".pgm",
+    b"P6": ".ppm",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """n encoded images with labels (n,), ordered by label and then as they lie.
+
+    kind: "records", "folder" or "shards". encoded(i): the bytes of image i. where(i): where it lies, for messages.
+    paths: "identity/file" of every image where the set has names, else None. fingerprint: changes with the labels,
+    the names and the sizes of what is stored.
+    """
+
+    kind: str
+    source: Path
+    labels: npt.NDArray[np.int64]
+    encoded: Callable[[int], bytes]
+    where: Callable[[int], str]
+    paths: tuple[str, ...] | None
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def samples(self) -> npt.NDArray[np.int64]:
+        """The number of every image among those of its identity, (n,), from 0."""
+        starts = np.flatnonzero(np.diff(self.labels, prepend=self.labels[0] - 1))
+        return np.arange(len(self)) - np.repeat(starts, np.diff(np.append(starts, len(self))))
+
+    @cached_property
+    def identities(self) -> dict[int, str]:
+        """The name of every label: of the folder where there are names, else the label in at least six digits."""
+        first = np.flatnonzero(self.samples == 0).tolist()
+        names = {int(self.labels[row]): self._name(row) for row in first}
+        twice = first_repeated(names.values())
+        if twice is not None:
+            raise ValueError(f"{self.source}: every identity was expected to have its own name, two are {twice!r}.")
+        return names
+
+    def _name(self, row: int) -> str:
+        return f"{int(self.labels[row]):06d}" if self.paths is None else self.paths[row].partition("/")[0]
+
+
+def open_image_set(path: str | Path, progress: bool = False) -> ImageSet:
+    """Open a `.rec` file or a folder that holds one, a folder <identity>/<image>, or tar shards.
+
+    Raises FileNotFoundError, or ValueError naming the file and what is wrong with it.
+    """
+    path = Path(path)
+    if path.suffix == ".rec":
+        return _records(path, progress)
+    if shard_files(path):
+        return _shards(path, progress)
+    if not path.is_dir():
+        raise FileNotFoundError(f"There is no record file, image folder or tar shard {path}.")
+    records = sorted(file for file in path.glob("*.rec") if not file.name.startswith("."))
+    if len(records) > 1:
+        raise ValueError(f"{path} was expected to hold one record file, found {', '.join(f.name for f in records)}.")
+    return _records(records[0], progress) if records else _folder(path)
+
+
+def image_suffix(encoded: bytes) -> str | None:
+    """Return the suffix of encoded bytes by their first ones, such as ".jpg"; None if they are no image."""
+    if encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP":
+        return ".webp"
+    return next((suffix for start, suffix in _SIGNATURES.items() if encoded.startswith(start)), None)
+
+
+def first_repeated(names: Iterable[str]) -> str | None:
+    """Return the first name that was there before, or None."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def _records(path: Path, progress: bool) -> ImageSet:
+    reader = RecordReader(path, progress)
+    order = np.argsort(reader.labels, kind="stable")
+    listed = reader.listed
+    if listed is not None and not np.array_equal(listed.labels, reader.labels):
+        row = int(np.flatnonzero(listed.labels != reader.labels)[0])
+        raise ValueError(
+            f"{path.with_suffix('.tsv')}: label {listed.labels[row]} is listed for key {reader.keys[row]}, "
+            f"{path.name} has {reader.labels[row]}."
+        )
+    return ImageSet(
+        "records",
+        path,
+        reader.labels[order],
+        lambda number: reader[int(order[number])][0],
+        lambda number: f"{path}, key {reader.keys[order[number]]} at offset {reader.offsets[order[number]]}",
+        None if listed is None else tuple(listed.paths[row] for row in order),
+        _fingerprint(reader.labels, reader.offsets, None if listed is None else listed.paths),
+    )
+
+
+def _folder(path: Path) -> ImageSet:
+    folder = read_image_folder(path)
+    names = [file.relative_to(path).as_posix() for file in folder.paths]
+    labels, order = folder.labels, np.arange(len(folder))
+    if (path / LIST_NAME).is_file():
+        listed = read_image_list(path / LIST_NAME)
+        number_of = {name: number for number, name in enumerate(listed.paths)}
+        if len(number_of) != len(names) or any(name not in number_of for name in names):
+            raise ValueError(
+                f"{path / LIST_NAME} lists {len(listed.paths)} images and the folder holds {len(names)}, not the same: "
+                f"without the list, identities are numbered by name."
+            )
+        places = np.asarray([number_of[name] for name in names], np.int64)
+        labels = listed.labels[places]
+        order = np.lexsort((places, labels))
+    sizes = np.asarray([file.stat().st_size for file in folder.paths], np.int64)
+    files = [folder.paths[row] for row in order]
+    return ImageSet(
+        "folder",
+        path,
+        labels[order],
+        lambda number: files[number].read_bytes(),
+        lambda number: str(files[number]),
+        tuple(names[row] for row in order),
+        _fingerprint(labels, sizes, names),
+    )
+
+
+def _shards(path: Path, progress: bool) -> ImageSet:
+    shards = read_image_shards(path, progress)
+    order = np.argsort(shards.labels, kind="stable")
+    paths = None
+    place = path / LIST_NAME
+    if path.is_dir() and place.is_file():
+        listed = read_image_list(place)
+        if not np.array_equal(listed.labels, shards.labels):
+            raise ValueError(f"{place} lists {len(listed.labels)} images with other labels than the shards beside it.")
+        paths = tuple(listed.paths[row] for row in order)
+    return ImageSet(
+        "shards",
+        path,
+        shards.labels[order],
+        lambda number: shards.encoded(int(order[number])),
+        lambda number: shards.where(int(order[number])),
+        paths,
+        _fingerprint(shards.labels, shards.length, shards.names),
+    )
+
+
+def _fingerprint(
+    labels: npt.NDArray[np.int64], places: npt.NDArray[np.int64], names: tuple[str, ...] | list[str] | None
+) -> str:
+    digest = hashlib.sha256(labels.tobytes() + places.tobytes())
+    for name in names or ():
+        digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()[:16]
