@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from hyperface_lib.atomic import TEMPORARY_MARK, atomic_path, write_json
 from hyperface_lib.formats.image_list import write_image_list
-from hyperface_lib.formats.image_sets import LIST_NAME, ImageSet, first_repeated, image_suffix, open_image_set
+from hyperface_lib.formats.image_sets import LIST_NAME, ImageSet, check_names, image_suffix, open_image_set
 from hyperface_lib.formats.image_shards import write_shard
 from hyperface_lib.formats.images import IMAGE_SUFFIXES, ImageReadError, decode_image
 from hyperface_lib.formats.record_writer import RecordLayout, RecordWriter
@@ -73,7 +73,7 @@ def convert(
     state = _claim(target, note, wanted)
     if state.complete:
         return state
-    _check_names(images)
+    check_names(images)
     reader = _Reader(images, state, note, verify, skip_unreadable)
     writers: dict[str, Callable[[], None]] = {
         "records": lambda: _to_records(reader, target, record_layout, progress),
@@ -242,22 +242,6 @@ def _save(note: Path, state: Conversion) -> None:
     values = asdict(state)
     values["skipped"] = {str(number): reason for number, reason in sorted(state.skipped.items())}
     write_json(note, {"format": FORMAT, **values})
-
-
-def _check_names(images: ImageSet) -> None:
-    """Refuse names that a folder of images could not be read back from."""
-    if images.paths is None:
-        return
-    twice = first_repeated(images.paths)
-    if twice is not None:
-        raise ValueError(f"{images.source}: every image was expected to have its own name, two are {twice!r}.")
-    folder_of = images.identities
-    for label, path in zip(images.labels.tolist(), images.paths, strict=True):
-        parts = path.split("/")
-        if any(part.startswith(".") for part in parts) or parts[0] != folder_of[label]:
-            raise ValueError(
-                f"{images.source}: image {path!r} of label {label} was expected in folder {folder_of[label]!r}."
-            )
 
 
 def _file_name(images: ImageSet, number: int, suffix: str) -> str:

@@ -96,6 +96,22 @@ def image_suffix(encoded: bytes) -> str | None:
     return next((suffix for start, suffix in _SIGNATURES.items() if encoded.startswith(start)), None)
 
 
+def check_names(images: ImageSet) -> None:
+    """Refuse names that a folder of images could not be read back from."""
+    if images.paths is None:
+        return
+    twice = first_repeated(images.paths)
+    if twice is not None:
+        raise ValueError(f"{images.source}: every image was expected to have its own name, two are {twice!r}.")
+    folder_of = images.identities
+    for label, path in zip(images.labels.tolist(), images.paths, strict=True):
+        parts = path.split("/")
+        if any(part.startswith(".") for part in parts) or parts[0] != folder_of[label]:
+            raise ValueError(
+                f"{images.source}: image {path!r} of label {label} was expected in folder {folder_of[label]!r}."
+            )
+
+
 def first_repeated(names: Iterable[str]) -> str | None:
     """Return the first name that was there before, or None."""
     seen: set[str] = set()

@@ -121,9 +121,9 @@ def draw(frame: Frame) -> go.Figure:
     for trace in scene:
         figure.add_trace(trace, row=1, col=1)
     figure.add_trace(_line("smallest angle", {"color": GREEN, "width": 3}), row=1, col=2)
-    for name, color, side in (("bound", BLACK, "top"), ("best known", PURPLE, "bottom")):
+    for name, color, place in (("bound", BLACK, "top"), ("best known", PURPLE, "bottom")):
         level = _line(name, {"color": color, "dash": "dash", "width": 1.5})
-        level.update(mode="lines+text", textposition=f"{side} left", textfont={"color": color, "size": 12})
+        level.update(mode="lines+text", textposition=f"{place} left", textfont={"color": color, "size": 12})
         figure.add_trace(level, row=1, col=2)
     bars = go.Bar(name="points", marker={"color": translucent(BLUE, 0.55), "line": {"color": BLUE, "width": 0.5}})
     figure.add_trace(bars, row=2, col=2)
