@@ -180,11 +180,13 @@ def on_dominant(every: NDArray[np.float64], dominant: NDArray[np.int64], chosen:
 def examples(angles: NDArray[np.float64], world: World, noise: NoisyLabels, threshold: float = 75.0) -> dict[str, Any]:
     """Choose some samples of each of the four kinds, as seeds to render them from, beside the person of their label.
 
-    They are spread evenly over the angles of their kind, so that they are neither its best nor its worst.
+    They are spread evenly over the angles of their kind, so that they are neither its best nor its worst. The person is
+    shown by the clean sample nearest to the centre of the class; where that is the sample itself, by the next.
     """
     names = np.array(sample_kinds(angles, noise.is_clean, threshold))
     result: dict[str, Any] = {"threshold_degrees": threshold}
-    first_clean = {label: row for row, label in reversed(list(enumerate(world.labels)))}
+    by_angle = np.argsort(np.where(noise.is_clean, angles, np.inf), kind="stable")
+    typical = {label: by_angle[noise.labels[by_angle] == label][:2] for label in np.unique(noise.labels)}
     for kind in SAMPLE_KINDS:
         members = np.flatnonzero(names == kind)
         members = members[np.argsort(angles[members], kind="stable")]
@@ -194,7 +196,7 @@ def examples(angles: NDArray[np.float64], world: World, noise: NoisyLabels, thre
             "samples": [
                 {
                     "shown": world.seeds[noise.images[sample]].tolist(),
-                    "label": world.seeds[first_clean[noise.labels[sample]]].tolist(),
+                    "label": world.seeds[noise.images[_other(typical[noise.labels[sample]], sample)]].tolist(),
                     "angle_degrees": round(float(angles[sample]), 1),
                     "kind": KINDS[noise.kinds[sample]],
                 }
@@ -202,6 +204,10 @@ def examples(angles: NDArray[np.float64], world: World, noise: NoisyLabels, thre
             ],
         }
     return result
+
+
+def _other(candidates: NDArray[np.int64], sample: np.int64) -> np.int64:
+    return candidates[1] if candidates[0] == sample else candidates[0]
 
 
 def _angle_file(name: str, seed: int, size: StudySize, folder: Path) -> Path:
