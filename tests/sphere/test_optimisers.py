@@ -17,7 +17,7 @@ from hyperface_lib.sphere import (
     start_run,
 )
 from hyperface_lib.sphere.arrays import normalise, tangent
-from hyperface_lib.sphere.blocks import LocalPairs
+from hyperface_lib.sphere.blocks import LocalPairs, largest_cosine
 from hyperface_lib.sphere.geometry import angle_degrees_between
 from hyperface_lib.sphere.objectives import (
     ClosestPairObjective,
@@ -28,7 +28,14 @@ from hyperface_lib.sphere.objectives import (
     WithGallery,
 )
 from hyperface_lib.sphere.objectives.base import PairObjective
-from hyperface_lib.sphere.optimisers import AdamW, MiniBatch, Optimiser, RiemannianAdam, RiemannianSGD, RMSProp
+from hyperface_lib.sphere.optimisers import (
+    AdamW,
+    MiniBatch,
+    Optimiser,
+    RiemannianAdam,
+    RiemannianSGD,
+    RMSProp,
+)
 
 STEPPERS = [name for name in OPTIMISERS if name != "lbfgs"]
 # AdamW works in the ambient space: the radial part of its gradient is part of its step.
@@ -252,3 +259,20 @@ def test_adamw_is_torch_adamw_on_the_ambient_gradient() -> None:
 def test_unknown_optimiser_lists_the_names() -> None:
     with pytest.raises(ValueError, match="sgd, rmsprop, minibatch-adam, found 'newton'"):
         create_optimiser("newton")
+
+
+def test_lbfgs_goes_on_from_the_best_place_when_a_line_search_breaks_down() -> None:
+    class Breaking:
+        """An objective whose gradient is not a number."""
+
+        def value_and_gradient(self, points: torch.Tensor) -> Evaluation:
+            evaluation = create_objective("log-sum-exp").value_and_gradient(points)
+            return evaluation._replace(gradient=torch.full_like(points, torch.nan))
+
+    start = random_points(12, 4, seed=4)
+    optimiser = create_optimiser("lbfgs")
+    with torch.no_grad():
+        move = optimiser.step(start, Breaking())  # type: ignore[arg-type]
+        assert bool(torch.isfinite(move.points).all())
+        again = optimiser.step(move.points, create_objective("log-sum-exp"))
+    assert largest_cosine(again.points) < largest_cosine(start)

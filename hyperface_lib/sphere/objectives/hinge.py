@@ -7,6 +7,7 @@ from torch import Tensor
 
 from hyperface_lib.sphere.blocks import PairSums
 from hyperface_lib.sphere.objectives.base import Evaluation, ShiftedObjective
+from hyperface_lib.sphere.precision import accumulator_dtype
 
 
 class SquaredHinge(ShiftedObjective):
@@ -54,7 +55,7 @@ class SquaredHinge(ShiftedObjective):
     def _sums(self, points: Tensor, threshold: float) -> PairSums:
         def weigh(cosines: Tensor) -> tuple[Tensor, Tensor]:
             weights = cosines.sub_(threshold).clamp_(min=0)
-            wide = torch.float64 if weights.dtype == torch.float64 else torch.float32
+            wide = accumulator_dtype(weights.device)
             # Row by row: a sum of the whole block in a wider format would first copy the block.
             lengths = torch.linalg.vector_norm(weights, dim=1).to(wide)
             return weights, torch.stack([weights.sum(dim=1).to(wide).sum(), torch.dot(lengths, lengths)])

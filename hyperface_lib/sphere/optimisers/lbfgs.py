@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -55,15 +56,23 @@ class LBFGS:
             )
         parameter = self._parameter
         evaluations: list[Evaluation] = []
+        best, best_value = parameter.detach().clone(), math.inf
 
         def closure() -> float:
+            nonlocal best, best_value
             lengths = torch.linalg.vector_norm(parameter.detach(), dim=1, keepdim=True)
             unit = parameter.detach() / lengths
             evaluation = objective.value_and_gradient(unit)
             evaluations.append(evaluation)
             parameter.grad = tangent(unit, evaluation.gradient) / lengths
+            if evaluation.value < best_value:
+                best, best_value = parameter.detach().clone(), evaluation.value
             return evaluation.value
 
         # torch calls the closure once at the current points before it moves.
         self._lbfgs.step(closure)
+        if not bool(torch.isfinite(parameter).all()):
+            # A line search that has shrunk to nothing divides by it: go on afresh from the best place it saw.
+            self.forget()
+            return Move(normalise(best), evaluations[0])
         return Move(normalise(parameter.detach()), evaluations[0])
