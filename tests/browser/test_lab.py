@@ -276,7 +276,12 @@ def pause(page: Any) -> None:
 
 
 def turn_the_sphere(page: Any) -> None:
-    """Drag the sphere round while it runs: pale is what is behind then, not before."""
+    """Drag the sphere round while it is paused, and go on: pale is what is behind then, not before.
+
+    While it runs every frame puts plotly's camera back to where the last drag has left it.
+    """
+    pause(page)
+    settled(page)
     before = page.evaluate(POINTS_SHOWN)["eye"]
     plot = page.locator(".widget-vbox .js-plotly-plot").first
     plot.scroll_into_view_if_needed()
@@ -284,9 +289,12 @@ def turn_the_sphere(page: Any) -> None:
     x, y = box["x"] + 0.25 * box["width"], box["y"] + 0.5 * box["height"]
     page.mouse.move(x, y)
     page.mouse.down()
-    page.mouse.move(x + 150, y, steps=5)
+    for moved in range(10, 160, 10):
+        page.mouse.move(x + moved, y)
+        page.wait_for_timeout(50)
     page.mouse.up()
-    # A frame may still be under way that is split by the old view.
+    page.locator(".widget-toggle-button").click()
+    # The first frames may still be split by the old view.
     page.wait_for_function(
         f"""old => {{
             const {{x, y, z, pale, eye}} = ({POINTS_SHOWN})();
