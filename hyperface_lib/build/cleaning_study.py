@@ -9,11 +9,8 @@ study may be interrupted, and goes on.
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +34,7 @@ from hyperface_lib.build.cleaning_settings import (
     rows,
 )
 from hyperface_lib.build.recognisers import render_set
+from hyperface_lib.build.study_rows import kept_rows, measured
 from hyperface_lib.evaluation import average_accuracy, evaluate, load_suite
 from hyperface_lib.faces import RENDERER_VERSION, identity_seeds, nuisance_seed
 from hyperface_lib.runs import versions
@@ -235,11 +233,7 @@ def study(wanted: Sequence[tuple[Row, int]], size: StudySize, out: Path, folder:
         "bin_degrees": BIN_DEGREES,
         "renderer_version": RENDERER_VERSION,
     }
-    kept: dict[str, Any] = {"about": about, "recipe": recipe, "versions": versions(), "rows": {}}
-    if out.is_file():
-        kept = json.loads(out.read_text(encoding="utf-8"))
-        if kept["about"] != about:
-            raise ValueError(f"{out} holds rows of a study of another size or recipe; remove it to start afresh.")
+    kept = kept_rows(out, about, recipe=recipe, versions=versions())
     missing = [(row, seed) for row, seed in wanted if row.key(seed) not in kept["rows"]]
     if missing:
         World.render(size, folder)
@@ -250,26 +244,12 @@ def study(wanted: Sequence[tuple[Row, int]], size: StudySize, out: Path, folder:
         waves = [[one for one in missing if (one[0].training_set == CLEANED_SET) == waits] for waits in (False, True)]
     with tqdm(total=len(missing), desc="cleaning") as bar:
         for wave in waves:
-            for row, seed, result in _measured(wave, size, folder, workers):
+            for row, seed, result in measured(measure, wave, (size, folder), workers):
                 kept["rows"][row.key(seed)] = result
                 write_json(out, kept)
                 bar.set_postfix_str(f"{row.name} {seed}: {100 * result['average']:.2f}")
                 bar.update()
     return kept
-
-
-def _measured(
-    wanted: Sequence[tuple[Row, int]], size: StudySize, folder: Path, workers: int
-) -> Iterator[tuple[Row, int, dict[str, Any]]]:
-    if workers <= 1:
-        for row, seed in wanted:
-            yield row, seed, measure(row, seed, size, folder)
-        return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        running = {pool.submit(measure, row, seed, size, folder): (row, seed) for row, seed in wanted}
-        for finished in as_completed(running):
-            yield *running[finished], finished.result()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 SCALE = 16.0
 """The scale of every loss that has one, unless the scale is what varies: margins compare only at one scale."""
 
-FIELD, ZOO, MARGINS, SCALES, GRADIENTS = "field", "zoo", "margins", "scales", "gradients"
+FIELD, ZOO, MARGINS, SCALES, GRADIENTS, EMPHASES = "field", "zoo", "margins", "scales", "gradients", "emphases"
 """field: the eight losses of the short comparison; zoo: all others; the rest vary one number of one loss."""
 
 
@@ -97,10 +97,17 @@ def gradient_settings() -> list[LossSetting]:
     ]
 
 
+def emphasis_settings() -> list[LossSetting]:
+    """Return SV-Arc over t, which at 1 is ArcFace; 1.2 is the paper's."""
+    options = {"scale": SCALE, "margin_radians": 0.25}
+    return [LossSetting(f"sv-arc t={t:g}", "sv-arc", {**options, "t": t}, EMPHASES) for t in (1.02, 1.05, 1.1)]
+
+
 def settings(*, every: bool) -> Iterator[LossSetting]:
     """Give the settings of the short comparison or, with `every`, of all groups in the order of their weight."""
     yield from field_settings()
     if every:
+        yield from emphasis_settings()
         yield from margin_settings()
         yield from zoo_settings()
         yield from scale_settings()

@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
-import multiprocessing
 import os
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tqdm.auto import tqdm
 
 from hyperface_lib.assets import cache_folder, data_folder
 from hyperface_lib.atomic import write_json
 from hyperface_lib.build.losses_settings import LossSetting, settings
 from hyperface_lib.build.recognisers import render_set
+from hyperface_lib.build.study_rows import kept_rows, measured
 from hyperface_lib.evaluation import average_accuracy, evaluate, load_suite
 from hyperface_lib.faces import RENDERER_VERSION, identity_seeds
 from hyperface_lib.runs import versions
@@ -97,11 +94,7 @@ def study(
     Raises ValueError if `out` holds rows of another size of study or version of the renderer.
     """
     about = {**dataclasses.asdict(size), "renderer_version": RENDERER_VERSION, "recipe": _common_recipe(size)}
-    kept: dict[str, Any] = {"about": about, "versions": versions(), "rows": {}}
-    if out.is_file():
-        kept = json.loads(out.read_text(encoding="utf-8"))
-        if kept["about"] != about:
-            raise ValueError(f"{out} holds rows of a study of another size or recipe; remove it to start afresh.")
+    kept = kept_rows(out, about, versions=versions())
     missing = [(setting, seed) for setting, seed in wanted if setting.key(seed) not in kept["rows"]]
     if not missing:
         return kept
@@ -109,7 +102,7 @@ def study(
     load_suite("rendered", pairs=size.pairs)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tqdm(total=len(missing), desc="losses") as bar:
-        for setting, seed, row in _measured(missing, size, folder, workers):
+        for setting, seed, row in measured(measure, missing, (size, folder), workers):
             kept["rows"][setting.key(seed)] = row
             write_json(out, kept)
             bar.set_postfix_str(f"{setting.label} {seed}: {100 * row.get('average', float('nan')):.2f}")
@@ -120,21 +113,6 @@ def study(
 def _common_recipe(size: StudySize) -> dict[str, Any]:
     recipe = size.recipe(LossSetting("", "arcface"), 0).to_dict()
     return {key: value for key, value in recipe.items() if key not in ("head", "head_options", "seed")}
-
-
-def _measured(
-    missing: Sequence[tuple[LossSetting, int]], size: StudySize, folder: Path, workers: int
-) -> Iterator[tuple[LossSetting, int, dict[str, Any]]]:
-    if workers <= 1:
-        for setting, seed in missing:
-            yield setting, seed, measure(setting, seed, size, folder)
-        return
-    with ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        running = {pool.submit(measure, setting, seed, size, folder): (setting, seed) for setting, seed in missing}
-        for finished in as_completed(running):
-            yield *running[finished], finished.result()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
