@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -108,79 +108,3 @@ def nearest_others(points: Tensor, dtype: torch.dtype | None = None) -> NearestO
         if rows != columns:
             improve(columns, rows, block.T)
     return NearestOthers(indices, cosines.to(points.dtype))
-
-
-class PairTraversal(Protocol):
-    """How an objective sees the pairs of all points when it is given some of them.
-
-    In one process the points given are all there are. With points spread over processes each holds some rows, and sums
-    over pairs, maxima and counts are those of everybody's.
-    """
-
-    def count(self, points: Tensor) -> int:
-        """Return how many points there are in all."""
-        ...
-
-    def everyone(self, points: Tensor) -> Tensor:
-        """Return all points (n, d), of which `points` are some."""
-        ...
-
-    def own_rows(self, points: Tensor) -> slice:
-        """Return which rows of `everyone(points)` are `points`."""
-        ...
-
-    def total(self, values: Tensor) -> Tensor:
-        """Return the sum of `values`, any shape, over processes."""
-        ...
-
-    def agree(self, value: float) -> float:
-        """Return one process's `value` on all of them."""
-        ...
-
-    def accumulate(self, points: Tensor, weigh: Weighing, dtype: torch.dtype | None = None) -> PairSums:
-        """Sum over all pairs; the gradient is that of the rows given."""
-        ...
-
-    def largest_cosine(self, points: Tensor, dtype: torch.dtype | None = None) -> float:
-        """Return the largest cosine of all pairs."""
-        ...
-
-    def nearest_others(self, points: Tensor, dtype: torch.dtype | None = None) -> NearestOthers:
-        """Return the nearest other point of every one of all points."""
-        ...
-
-
-class LocalPairs:
-    """The traversal of one process: the points given are all there are."""
-
-    def count(self, points: Tensor) -> int:
-        """Return the number of points given."""
-        return len(points)
-
-    def everyone(self, points: Tensor) -> Tensor:
-        """Return the points given."""
-        return points
-
-    def own_rows(self, points: Tensor) -> slice:
-        """Return all rows."""
-        return slice(0, len(points))
-
-    def total(self, values: Tensor) -> Tensor:
-        """Return the values given."""
-        return values
-
-    def agree(self, value: float) -> float:
-        """Return the value given."""
-        return value
-
-    def accumulate(self, points: Tensor, weigh: Weighing, dtype: torch.dtype | None = None) -> PairSums:
-        """Sum over all pairs, with the gradient of every point."""
-        return accumulate_pairs(points, weigh, dtype=dtype)
-
-    def largest_cosine(self, points: Tensor, dtype: torch.dtype | None = None) -> float:
-        """Return the largest cosine of all pairs."""
-        return largest_cosine(points, dtype)
-
-    def nearest_others(self, points: Tensor, dtype: torch.dtype | None = None) -> NearestOthers:
-        """Return the nearest other point of every point."""
-        return nearest_others(points, dtype)

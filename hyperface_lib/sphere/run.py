@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from hyperface_lib.sphere.arrays import normalise
-from hyperface_lib.sphere.blocks import PairTraversal
 from hyperface_lib.sphere.geometry import degrees_from_cosine
 from hyperface_lib.sphere.objectives import Objective, SoftObjective, WithGallery
 from hyperface_lib.sphere.optimisers import Optimiser
 from hyperface_lib.sphere.schedule import AlphaSchedule, Annealing
+from hyperface_lib.sphere.traversal import PairTraversal
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch.distributed as distributed
 from torch import Tensor
 
 from hyperface_lib.sphere.blocks import NearestOthers, PairSums, Weighing, row_blocks
+from hyperface_lib.sphere.excess import ExcessSums, excess_of_pairs
 from hyperface_lib.sphere.precision import accumulator_dtype, resolve_device
 
 
@@ -118,6 +119,10 @@ class ShardedPairs:
         assert total is not None
         # Every pair was seen from both of its ends.
         return PairSums(self.total(total) / 2, gradient, self._largest(largest))
+
+    def accumulate_excess(self, points: Tensor, threshold: float, dtype: torch.dtype | None = None) -> ExcessSums:
+        """Sum the excess of the cosines over `threshold` over all pairs, each seen by the processes of its points."""
+        return excess_of_pairs(self, points, threshold, dtype)
 
     def largest_cosine(self, points: Tensor, dtype: torch.dtype | None = None) -> float:
         """Return the largest cosine of all pairs."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 
 from hyperface_lib.sphere import OBJECTIVES, create_objective, orthoplex, random_points, uniformity
-from hyperface_lib.sphere.blocks import LocalPairs, NearestOthers, PairSums, Weighing
+from hyperface_lib.sphere.blocks import NearestOthers, PairSums, Weighing
 from hyperface_lib.sphere.objectives import (
     DrawnObjective,
     GalleryTerm,
@@ -28,6 +28,7 @@ from hyperface_lib.sphere.objectives import (
     WithGallery,
 )
 from hyperface_lib.sphere.objectives.discrepancy import mean_kernel
+from hyperface_lib.sphere.traversal import LocalPairs
 
 # 1200 points are more than one block of 512.
 SIZES = [(7, 3), (60, 12), (1200, 8)]

@@ -17,7 +17,7 @@ from hyperface_lib.sphere import (
     start_run,
 )
 from hyperface_lib.sphere.arrays import normalise, tangent
-from hyperface_lib.sphere.blocks import LocalPairs, largest_cosine
+from hyperface_lib.sphere.blocks import largest_cosine
 from hyperface_lib.sphere.geometry import angle_degrees_between
 from hyperface_lib.sphere.objectives import (
     ClosestPairObjective,
@@ -36,6 +36,7 @@ from hyperface_lib.sphere.optimisers import (
     RiemannianSGD,
     RMSProp,
 )
+from hyperface_lib.sphere.traversal import LocalPairs
 
 STEPPERS = [name for name in OPTIMISERS if name != "lbfgs"]
 # AdamW works in the ambient space: the radial part of its gradient is part of its step.

@@ -15,8 +15,8 @@ import torch.distributed as distributed
 import torch.multiprocessing
 
 from hyperface_lib.sphere import OBJECTIVES, define_problem, min_angle_degrees, pack, random_points, start_run
-from hyperface_lib.sphere.blocks import LocalPairs
 from hyperface_lib.sphere.sharding import ShardedPairs, current_shard, join_processes
+from hyperface_lib.sphere.traversal import LocalPairs
 
 STEPS = 20
 GALLERY = random_points(40, 6, seed=9)

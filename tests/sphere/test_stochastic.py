@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperface_lib.sphere import define_problem, min_angle_degrees, random_points, start_run
-from hyperface_lib.sphere.blocks import LocalPairs
 from hyperface_lib.sphere.objectives import (
     ClosestPairObjective,
     Evaluation,
@@ -27,6 +26,7 @@ from hyperface_lib.sphere.stochastic_theory import (
     expected_batch_maximum,
     pair_probability,
 )
+from hyperface_lib.sphere.traversal import LocalPairs
 
 
 def pair_cosines(points: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import LocalPairs, PairTraversal
+from hyperface_lib.sphere.traversal import LocalPairs, PairTraversal
 
 
 class Evaluation(NamedTuple):

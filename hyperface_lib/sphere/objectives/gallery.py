@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import LocalPairs, PairTraversal
 from hyperface_lib.sphere.geometry import nearest_of
 from hyperface_lib.sphere.objectives.base import Evaluation, Objective
+from hyperface_lib.sphere.traversal import LocalPairs, PairTraversal
 
 
 class GalleryTerm:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import PairSums
 from hyperface_lib.sphere.objectives.base import Evaluation, ShiftedObjective
-from hyperface_lib.sphere.precision import accumulator_dtype
 
 
 class SquaredHinge(ShiftedObjective):
@@ -38,26 +36,17 @@ class SquaredHinge(ShiftedObjective):
             self._last_max = self.pairs.largest_cosine(points, self.matmul_dtype)
         window = self._window(points, self._last_max)
         threshold = self._last_max - window
-        result = self._sums(points, threshold)
-        if not window / 4 <= result.max_cosine - threshold <= 4 * window or float(result.sums[0]) == 0:
-            threshold = result.max_cosine - self._window(points, result.max_cosine)
-            result = self._sums(points, threshold)
-        self.threshold, self._last_max = threshold, result.max_cosine
-        total, squares = float(result.sums[0]), float(result.sums[1])
-        value = threshold + squares / (2 * total)
-        return Evaluation(value - 1.0, result.gradient / total, result.max_cosine)
+        result = self.pairs.accumulate_excess(points, threshold, self.matmul_dtype)
+        if not window / 4 <= result.max_cosine - threshold <= 4 * window or result.total == 0:
+            largest = result.max_cosine
+            if result.total == 0:
+                largest = self.pairs.largest_cosine(points, self.matmul_dtype)
+            result = self.pairs.accumulate_excess(points, largest - self._window(points, largest), self.matmul_dtype)
+        self.threshold, self._last_max = result.threshold, result.max_cosine
+        value = result.threshold + result.squares / (2 * result.total)
+        return Evaluation(value - 1.0, result.gradient.div_(result.total), result.max_cosine)
 
     def _window(self, points: Tensor, max_cosine: float) -> float:
         """Return the temperature, or the finest window that the precision of the cosines can tell from none."""
         dtype = self.matmul_dtype or points.dtype
         return max(self.temperature, torch.finfo(dtype).eps * abs(max_cosine))
-
-    def _sums(self, points: Tensor, threshold: float) -> PairSums:
-        def weigh(cosines: Tensor) -> tuple[Tensor, Tensor]:
-            weights = cosines.sub_(threshold).clamp_(min=0)
-            wide = accumulator_dtype(weights.device)
-            # Row by row: a sum of the whole block in a wider format would first copy the block.
-            lengths = torch.linalg.vector_norm(weights, dim=1).to(wide)
-            return weights, torch.stack([weights.sum(dim=1).to(wide).sum(), torch.dot(lengths, lengths)])
-
-        return self.pairs.accumulate(points, weigh, self.matmul_dtype)

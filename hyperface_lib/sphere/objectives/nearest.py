@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hyperface_lib.sphere.blocks import NearestOthers, PairTraversal
+from hyperface_lib.sphere.blocks import NearestOthers
 from hyperface_lib.sphere.objectives.base import Evaluation, PairObjective
+from hyperface_lib.sphere.traversal import PairTraversal
 
 _LEAST_DISTANCE = 1e-12
 
