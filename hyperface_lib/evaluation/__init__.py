@@ -17,7 +17,7 @@ from hyperface_lib.evaluation.generation_scores import (
 from hyperface_lib.evaluation.identification import Identification, identify
 from hyperface_lib.evaluation.leaks import Leaks, find_leaks
 from hyperface_lib.evaluation.repeats import over_seeds, seed_averages
-from hyperface_lib.evaluation.roc import RocCurve, roc_curve, tpr_at_fpr
+from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
 from hyperface_lib.evaluation.suite import Suite, load_suite
 from hyperface_lib.evaluation.table import (
     FIVE_BENCHMARKS,
@@ -64,6 +64,7 @@ __all__ = [
     "load_suite",
     "over_seeds",
     "roc_curve",
+    "roc_of_scores",
     "score_generated",
     "score_packed",
     "score_pairs",
