@@ -14,7 +14,15 @@ from hyperface_lib.evaluation.generation_scores import (
     score_generated,
     score_packed,
 )
-from hyperface_lib.evaluation.identification import Identification, identify
+from hyperface_lib.evaluation.identification import (
+    DistractorSearch,
+    Identification,
+    OpenSetIdentification,
+    identify,
+    identify_open_set,
+    mean_rate_at,
+    search_distractors,
+)
 from hyperface_lib.evaluation.leaks import Leaks, find_leaks
 from hyperface_lib.evaluation.repeats import over_seeds, seed_averages
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
@@ -32,12 +40,14 @@ from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScore
 __all__ = [
     "FIVE_BENCHMARKS",
     "BenchmarkTable",
+    "DistractorSearch",
     "FactorCurve",
     "FoldRate",
     "GenerationScores",
     "HardPairs",
     "Identification",
     "Leaks",
+    "OpenSetIdentification",
     "PackedScores",
     "PairScores",
     "RocCurve",
@@ -59,15 +69,18 @@ __all__ = [
     "genuine_impostor_cosines",
     "hardest_pairs",
     "identify",
+    "identify_open_set",
     "intra_class_cosine",
     "leave_one_out_rank1",
     "load_suite",
+    "mean_rate_at",
     "over_seeds",
     "roc_curve",
     "roc_of_scores",
     "score_generated",
     "score_packed",
     "score_pairs",
+    "search_distractors",
     "seed_averages",
     "tpr_at_fpr",
     "verify",
