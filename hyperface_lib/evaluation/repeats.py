@@ -46,6 +46,22 @@ def seed_averages(records: Iterable[Record]) -> dict[str, NDArray[np.float64]]:
     return averages
 
 
+def averages_over_option(rows: Iterable[Record], option: str) -> dict[float, NDArray[np.float64]]:
+    """Collect the averages of trainings that differ in one option: its value -> (s,), seeds in ascending order.
+
+    rows: dictionaries with "options" (of which `option` is one), "seed" and "average". The values ascend. Raises
+    ValueError when a seed appears twice for a value.
+    """
+    gathered: dict[float, dict[int, float]] = {}
+    for row in rows:
+        value, seed = float(row["options"][option]), int(row["seed"])
+        values = gathered.setdefault(value, {})
+        if seed in values:
+            raise ValueError(f"{option} = {value:g}: expected one result a seed, found seed {seed} twice")
+        values[seed] = float(row["average"])
+    return {value: np.array([gathered[value][seed] for seed in sorted(gathered[value])]) for value in sorted(gathered)}
+
+
 def _gathered(records: Iterable[Record]) -> dict[tuple[str, str], dict[int, float]]:
     gathered: dict[tuple[str, str], dict[int, float]] = {}
     for record in records:

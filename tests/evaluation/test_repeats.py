@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from hyperface_lib.evaluation import over_seeds, seed_averages
+from hyperface_lib.evaluation import averages_over_option, over_seeds, seed_averages
 
 ACCURACIES = {("a", "lfw"): [0.9, 0.8, 0.7], ("a", "cplfw"): [0.6, 0.6, 0.9], ("b", "lfw"): [0.5, 0.5, 0.5]}
 RECORDS = [
@@ -36,3 +36,16 @@ def test_averages_are_taken_seed_by_seed_over_all_sets() -> None:
 def test_a_seed_told_twice_is_refused() -> None:
     with pytest.raises(ValueError, match="a on lfw: expected one result a seed, found seed 0 twice"):
         over_seeds([RECORDS[0], RECORDS[0]])
+
+
+def test_averages_over_an_option_are_in_order_of_value_and_seed() -> None:
+    rows = [
+        {"options": {"scale": scale, "margin": 0.1}, "seed": seed, "average": scale / 100 + seed}
+        for scale, seed in ((32.0, 1), (8.0, 0), (32.0, 0), (8.0, 1))
+    ]
+    averages = averages_over_option(rows, "scale")
+    assert list(averages) == [8.0, 32.0]
+    np.testing.assert_allclose(averages[8.0], [0.08, 1.08])
+    np.testing.assert_allclose(averages[32.0], [0.32, 1.32])
+    with pytest.raises(ValueError, match="scale = 8: expected one result a seed, found seed 1 twice"):
+        averages_over_option([*rows, rows[-1]], "scale")
