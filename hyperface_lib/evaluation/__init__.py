@@ -24,7 +24,7 @@ from hyperface_lib.evaluation.identification import (
     search_distractors,
 )
 from hyperface_lib.evaluation.leaks import Leaks, find_leaks
-from hyperface_lib.evaluation.repeats import over_seeds, seed_averages
+from hyperface_lib.evaluation.repeats import averages_over_option, over_seeds, seed_averages
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
 from hyperface_lib.evaluation.suite import Suite, load_suite
 from hyperface_lib.evaluation.table import (
@@ -56,6 +56,7 @@ __all__ = [
     "Verification",
     "accuracies",
     "average_accuracy",
+    "averages_over_option",
     "borda_count",
     "embed_crops",
     "embed_with_mirror",
