@@ -54,10 +54,10 @@ def rectified_pairs(points: Tensor, threshold: float) -> ExcessSums:
     shift = torch.tensor(-threshold, dtype=torch.bfloat16)
     threshold = -float(shift)
     padding = _ALIGNMENT - dimension % _ALIGNMENT
-    vectors = points.bfloat16()  # a matrix of its own: oneDNN is a thousand times slower on columns of a wider one
-    operand = vectors.new_zeros(count, dimension + padding)
-    operand[:, :dimension] = vectors
-    operand[:, dimension] = 1
+    vectors = points.bfloat16()
+    # Ones stand beside a copy of one block of columns: on a part of a wider matrix oneDNN is a thousand times slower.
+    beside_ones = vectors.new_zeros(min(count, _COLUMNS), dimension + padding)
+    beside_ones[:, dimension] = 1
     gradient = torch.empty_like(points)
     largest = torch.zeros((), dtype=torch.int16)
     total = squares = 0.0
@@ -69,7 +69,9 @@ def rectified_pairs(points: Tensor, threshold: float) -> ExcessSums:
             _drop_self_pairs(weights, rows, columns)
             # Of numbers that are not negative the bit patterns are ordered as the numbers, and integers compare faster.
             largest = torch.maximum(largest, weights.view(torch.int16).max())
-            sums += weights @ operand[columns]
+            operand = beside_ones[: columns.stop - columns.start]
+            operand[:, :dimension] = vectors[columns]
+            sums += weights @ operand
         gradient[rows] = sums[:, :dimension]
         total += float(sums[:, dimension].double().sum())
         squares += float(torch.linalg.vecdot(points[rows], gradient[rows]).double().sum())
