@@ -50,10 +50,12 @@ def averages_over_option(rows: Iterable[Record], option: str) -> dict[float, NDA
     """Collect the averages of trainings that differ in one option: its value -> (s,), seeds in ascending order.
 
     rows: dictionaries with "options" (of which `option` is one), "seed" and "average". The values ascend. Raises
-    ValueError when a seed appears twice for a value.
+    ValueError when a row lacks the option or a seed appears twice for a value.
     """
     gathered: dict[float, dict[int, float]] = {}
     for row in rows:
+        if option not in row["options"]:
+            raise ValueError(f"every row needs the option {option!r}, found one with {sorted(row['options'])}")
         value, seed = float(row["options"][option]), int(row["seed"])
         values = gathered.setdefault(value, {})
         if seed in values:

@@ -3,8 +3,8 @@
 There the products are so fast that every pass over the cosines counts. oneDNN subtracts the threshold and rectifies
 while it writes a product, so the cosines themselves are never in memory. Each pair is seen from both of its ends: one
 product more than with the transposed block, but each is contiguous and every row's gradient is written once. A column
-of ones beside the points brings the sum of the weights out of the second product, and since W is W (cos - tau) / (cos -
-tau), sum W^2 = sum_i x_i . g_i - tau sum W follows from the gradient. Only the maximum takes a pass of its own.
+of ones beside the points brings the sum of the weights out of the second product, and since W^2 = W (cos - tau), the
+sum of squares sum_i x_i . g_i - tau sum W follows from the gradient. Only the maximum takes a pass of its own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hyperface_lib.sphere.excess import ExcessSums
 
 _ROWS, _COLUMNS = 2048, 1024
 _ALIGNMENT = 32
-"""bfloat16 numbers in one row of a matrix tile: operands of such a width are not copied."""
+"""bfloat16 numbers in one row of a matrix tile; the second product is widened to a multiple of it."""
 
 
 @lru_cache(maxsize=1)

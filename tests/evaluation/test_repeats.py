@@ -49,3 +49,5 @@ def test_averages_over_an_option_are_in_order_of_value_and_seed() -> None:
     np.testing.assert_allclose(averages[32.0], [0.32, 1.32])
     with pytest.raises(ValueError, match="scale = 8: expected one result a seed, found seed 1 twice"):
         averages_over_option([*rows, rows[-1]], "scale")
+    with pytest.raises(ValueError, match=r"needs the option 't', found one with \['margin', 'scale'\]"):
+        averages_over_option(rows, "t")
