@@ -10,7 +10,12 @@ SCALE = 16.0
 """The scale of every loss that has one, unless the scale is what varies: margins compare only at one scale."""
 
 FIELD, ZOO, MARGINS, SCALES, GRADIENTS, EMPHASES = "field", "zoo", "margins", "scales", "gradients", "emphases"
-"""field: the eight losses of the short comparison; zoo: all others; the rest vary one number of one loss."""
+TUPLES = "tuples"
+"""field: the eight losses of the short comparison; zoo: all others with class centres; tuples: losses over pairs and
+tuples of a batch, and ArcFace on the same batches; the rest vary one number of one loss."""
+
+IMAGES_PER_IDENTITY = 4
+"""In the batches of losses over tuples, which are of 16 identities then."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,7 @@ class LossSetting:
     head: str
     options: dict[str, Any] = field(default_factory=dict)
     group: str = FIELD
+    images_per_identity: int = 0
 
     def key(self, seed: int) -> str:
         """Return the name of the row of one training."""
@@ -67,6 +73,22 @@ def zoo_settings() -> list[LossSetting]:
     return [LossSetting(head, head, dict(options), ZOO) for head, options in entries]
 
 
+def tuple_settings() -> list[LossSetting]:
+    """Return the losses over pairs and tuples as published, with batches of identities, and ArcFace with the same."""
+    entries: list[tuple[str, str, dict[str, Any]]] = [
+        ("triplet semi-hard", "triplet", {}),
+        ("triplet hard", "triplet", {"miner": "hard"}),
+        ("triplet all", "triplet", {"miner": "all"}),
+        ("angular-triplet", "angular-triplet", {}),
+        ("tuplet", "tuplet", {"scale": SCALE}),
+        ("n-pair", "tuplet", {"scale": 1.0, "margin_radians": 0.0, "miner": "n-pair"}),
+        ("contrastive", "contrastive", {}),
+        ("circle-pairs", "circle-pairs", {}),
+        ("arcface, same batches", "arcface", {"scale": SCALE, "margin_radians": 0.25}),
+    ]
+    return [LossSetting(label, head, options, TUPLES, IMAGES_PER_IDENTITY) for label, head, options in entries]
+
+
 def margin_settings() -> list[LossSetting]:
     """Return ArcFace and CosFace over their margin, the scale fixed."""
     arc = [
@@ -110,5 +132,6 @@ def settings(*, every: bool) -> Iterator[LossSetting]:
         yield from emphasis_settings()
         yield from margin_settings()
         yield from zoo_settings()
+        yield from tuple_settings()
         yield from scale_settings()
         yield from gradient_settings()

@@ -1,9 +1,10 @@
 """Compare losses at equal pictures, steps and scale: `python -m hyperface_lib.build.losses_study`.
 
 Every training starts from the same weights and sees the same batches as the others of its seed; only the loss differs.
+Losses over tuples need batches of several images of each identity, which ArcFace gets beside them, too.
 Each is scored on the five rendered benchmarks, 10 folds. data/results/losses.json holds one row a training; rows that
 are there are kept, so the study may be interrupted, and goes on. `--every` adds all other losses, margins and scales,
-117 trainings in all, of a minute or two each.
+144 trainings in all, of a minute or two each.
 """
 
 from __future__ import annotations
@@ -42,13 +43,14 @@ class StudySize:
     pairs: int = 2000
 
     def recipe(self, setting: LossSetting, seed: int) -> Recipe:
-        """Return the recipe of one training; only head and seed differ between trainings."""
+        """Return the recipe of one training; only head, seed and, for tuples, the kind of batch differ."""
         return Recipe(
             architecture="small",
             head=setting.head,
             head_options=dict(setting.options),
             max_steps=self.steps,
             seed=seed,
+            images_per_identity=setting.images_per_identity,
         )
 
 
@@ -66,7 +68,9 @@ def measure(setting: LossSetting, seed: int, size: StudySize, folder: Path) -> d
     """Train with one loss and return its row; a run that diverges has no accuracies but the reason."""
     images, labels = training_set(size, folder)
     recipe = size.recipe(setting, seed)
-    about = {**dataclasses.asdict(setting), "seed": seed}
+    about = dataclasses.asdict(setting) | {"seed": seed}
+    if not setting.images_per_identity:
+        del about["images_per_identity"]
     started = time.perf_counter()
     try:
         trained = train_recogniser(images, labels, recipe)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hyperface_lib.training.augmentation import augment
+from hyperface_lib.training.batch_order import BatchOrder, IdentityOrder, ShuffledOrder
 from hyperface_lib.training.data import ImageRows
 from hyperface_lib.training.recipe import Recipe
 
@@ -48,10 +49,19 @@ class Part:
 
 
 class Batches:
-    """The batches of a run: each epoch is a permutation of its own, each image's changes are drawn for its step."""
+    """The batches of a run: each epoch has an order of its own, each image's changes are drawn for its step.
+
+    `order` is a plain shuffle unless given; `order_of` chooses the one a recipe asks for.
+    """
 
     def __init__(
-        self, images: ImageRows, recipe: Recipe, process: int = 0, processes: int = 1, accumulation: int = 1
+        self,
+        images: ImageRows,
+        recipe: Recipe,
+        process: int = 0,
+        processes: int = 1,
+        accumulation: int = 1,
+        order: BatchOrder | None = None,
     ) -> None:
         self.images = images
         self.recipe = recipe
@@ -60,6 +70,7 @@ class Batches:
         self.accumulation = accumulation
         self.steps_per_epoch = recipe.steps_per_epoch(len(images))
         self._lock = threading.Lock()
+        self.order = ShuffledOrder(len(images)) if order is None else order
         self._order_epoch = -1
         self._order: NDArray[np.int64] = np.empty(0, np.int64)
 
@@ -68,7 +79,7 @@ class Batches:
         epoch, place = divmod(step, self.steps_per_epoch)
         with self._lock:
             if epoch != self._order_epoch:
-                self._order = np.random.default_rng([self.recipe.seed, 1, epoch]).permutation(len(self.images))
+                self._order = self.order.epoch(np.random.default_rng([self.recipe.seed, 1, epoch]))
                 self._order_epoch = epoch
             order = self._order
         return np.sort(order[place * self.recipe.batch_size : (place + 1) * self.recipe.batch_size])
@@ -96,6 +107,14 @@ class Batches:
         generator = np.random.default_rng([self.recipe.seed, 2, epoch, place])
         images = self.images.rows(rows if places is None else rows[places])
         return augment(images, self.recipe.augmentation, generator, places, len(rows))
+
+
+def order_of(recipe: Recipe, labels: NDArray[np.int64]) -> BatchOrder:
+    """Return the order a recipe asks for. Raises ValueError where the labels have too few identities for it."""
+    if not recipe.images_per_identity:
+        return ShuffledOrder(len(labels))
+    batches = recipe.steps_per_epoch(len(labels))
+    return IdentityOrder(labels, recipe.batch_size, recipe.images_per_identity, batches)
 
 
 class Ahead(Generic[Item]):

@@ -70,6 +70,8 @@ class Recipe:
     moving average of the weights is kept, which is what is verified and saved. `decay_norms_and_biases=False` leaves
     one-dimensional parameters (biases, gains of normalisations) out of the weight decay. A `sample_rate` below 1 trains
     on that share of the class centres a step (Partial FC, An et al., arXiv 2203.15565), spread over the processes.
+    `images_per_identity` of 2 or more makes batches of that many images of each of batch_size / images_per_identity
+    identities, which losses over pairs and tuples need; 0 shuffles the images.
     """
 
     architecture: str = "small"
@@ -100,6 +102,7 @@ class Recipe:
     decay_norms_and_biases: bool = True
     synchronise_batch_norm: bool = False
     sample_rate: float = 1.0
+    images_per_identity: int = 0
 
     def __post_init__(self) -> None:
         if self.schedule not in SCHEDULES:
@@ -117,6 +120,12 @@ class Recipe:
             raise ValueError(f"ema_decay must be 0 (off) or below 1, found {self.ema_decay}")
         if not 0 < self.sample_rate <= 1:
             raise ValueError(f"sample_rate must lie above 0 and up to 1, found {self.sample_rate}")
+        each = self.images_per_identity
+        if each and (each < 2 or self.batch_size % each or self.batch_size < 2 * each):
+            raise ValueError(
+                f"images_per_identity must be 0 (off) or 2 or more and divide batch_size into two groups or more, "
+                f"found {each} in a batch of {self.batch_size}"
+            )
         if not self.learning_rate > 0:
             raise ValueError(f"learning_rate must be above 0, found {self.learning_rate}")
         if self.max_steps is None and not self.epochs > 0:
@@ -225,7 +234,15 @@ def _augmentation_from(values: dict[str, Any]) -> Augmentation:
 _ADDED_LATER: dict[str, Any] = {
     item.name: item.default
     for item in fields(Recipe)
-    if item.name in ("accumulation", "ema_decay", "decay_norms_and_biases", "synchronise_batch_norm", "sample_rate")
+    if item.name
+    in (
+        "accumulation",
+        "ema_decay",
+        "decay_norms_and_biases",
+        "synchronise_batch_norm",
+        "sample_rate",
+        "images_per_identity",
+    )
 }
 _ADDED_TO_AUGMENTATION_LATER: dict[str, Any] = {
     item.name: item.default

@@ -22,7 +22,7 @@ from hyperface_lib.training.callbacks import Callback
 from hyperface_lib.training.checkpoint_state import restore_callbacks, restore_run, run_state
 from hyperface_lib.training.checkpoints import read_checkpoint, write_checkpoint
 from hyperface_lib.training.data import ImageRows, as_image_rows
-from hyperface_lib.training.data_batches import Ahead, Batches, Part, check_shares, labels_on
+from hyperface_lib.training.data_batches import Ahead, Batches, Part, check_shares, labels_on, order_of
 from hyperface_lib.training.distributed import join_processes
 from hyperface_lib.training.ema import AveragedNetwork
 from hyperface_lib.training.history import History, StepReport, summarise_angles
@@ -76,19 +76,17 @@ class Trainer:
             raise ValueError(f"training needs at least two images, found {len(rows)}")
         self.device = resolve_device(device)
         self.processes = join_processes(self.device)
-        self.images = images
-        self.recipe = recipe
+        self.images, self.recipe = images, recipe
         self.callbacks = list(callbacks)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
-        self.checkpoint_seconds = checkpoint_seconds
-        self.checkpoint_steps = checkpoint_steps
+        self.checkpoint_seconds, self.checkpoint_steps = checkpoint_seconds, checkpoint_steps
         self.progress = progress
         self.may_change = tuple(may_change)
         self.history = History()
-        self.step = 0
-        self.stopped = False
+        self.step, self.stopped = 0, False
         self.waiting_states: dict[str, dict[str, Any]] = {}
-        self.batches = Batches(rows, recipe, self.processes.rank, self.processes.count, recipe.accumulation)
+        order = order_of(recipe, self.labels)
+        self.batches = Batches(rows, recipe, self.processes.rank, self.processes.count, recipe.accumulation, order)
         self.ahead = ahead if ahead is not None else 0 if rows.in_memory else 2
         self.steps_per_epoch = recipe.steps_per_epoch(len(rows))
         self.total_steps = recipe.total_steps(len(rows))
@@ -295,8 +293,8 @@ class Trainer:
         if bad and (self.scaler is None or self.scaler.get_scale() < SMALLEST_SCALE):
             raise NotFiniteError(f"step {self.step}: {self._first_bad(None, None)}")
         # Not before: a norm that is no number would spoil every gradient, and the first bad one could not be named.
-        limit = self.recipe.clip_gradient if self.recipe.clip_gradient is not None else float("inf")
-        torch.nn.utils.clip_grads_with_norm_(self.backbone.parameters(), limit, norm)
+        limit = self.recipe.clip_gradient
+        torch.nn.utils.clip_grads_with_norm_(self.backbone.parameters(), math.inf if limit is None else limit, norm)
 
     def _first_bad(self, images: Tensor | None, features: Tensor | None) -> str:
         return name_what_is_not_finite({"backbone": self.backbone, "head": self.head}, images, features)
