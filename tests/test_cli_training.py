@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from hyperface_lib.cli import app
 from hyperface_lib.embedding import load_embedder
+from hyperface_lib.formats import convert
 from hyperface_lib.synthesis.dataset_layouts import layout_named
 
 BASE = "max_steps: 2\nbatch_size: 8\narchitecture: tiny\ndimension: 16\n"
@@ -63,18 +64,21 @@ def test_options_win_over_the_recipe_and_a_head_brings_its_own_defaults(tmp_path
     assert "NAME=VALUE" in train(faces, tmp_path / "x.safetensors", "--head-option", "scale", code=2)
 
 
-def test_shards_and_folders_give_the_same_network(tmp_path: Path, faces: Path, images: np.ndarray) -> None:
+def test_shards_records_and_folders_give_the_same_network(tmp_path: Path, faces: Path, images: np.ndarray) -> None:
     files = layout_named("shards")
     for part in files.parts(4):
         files.write(tmp_path / "shards", part, images[part.start : part.stop])
+    convert(faces, tmp_path / "train.rec")
     (tmp_path / "recipe.yaml").write_text(BASE)
     written = []
-    for number, (folder, memory) in enumerate([(faces, 1), (tmp_path / "shards", 1), (tmp_path / "shards", 0)]):
+    places = [(faces, 1), (tmp_path / "shards", 1), (tmp_path / "shards", 0)]
+    places += [(tmp_path / "train.rec", 1), (tmp_path / "train.rec", 0)]
+    for number, (folder, memory) in enumerate(places):
         out = tmp_path / f"{number}.safetensors"
         said = train(folder, out, "--recipe", tmp_path / "recipe.yaml", "--memory-gigabytes", memory)
         written.append(out.read_bytes())
         assert "augmentation.low_resolution" in said and "processes" in said  # the effective configuration
-    assert written[0] == written[1] == written[2]
+    assert all(one == written[0] for one in written)
 
 
 def test_a_configuration_of_arcface_torch(tmp_path: Path, faces: Path) -> None:

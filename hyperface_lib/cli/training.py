@@ -1,4 +1,4 @@
-"""`hyperface train`: a recogniser from a folder of images by identity or from shards, in one process or many."""
+"""`hyperface train`: a recogniser from images by identity, wherever they lie, in one process or many."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _MEMORY_GIGABYTES = 2.0
 
 def train(
     dataset: Annotated[
-        Path, typer.Argument(help="FOLDER/<identity>/<image> or a folder of tar shards: aligned crops of one size")
+        Path,
+        typer.Argument(
+            help="aligned crops of one size: FOLDER/<identity>/<image>, a .rec file of MXNet (with its .idx, or scanned) "
+            "or the folder that holds it, or a folder of tar shards"
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="the recogniser file to write, FILE.safetensors")],
     recipe_file: Annotated[
@@ -52,6 +56,8 @@ def train(
     json_file: JsonFile = None,
 ) -> None:
     """Train a recogniser and write it for `hyperface evaluate net:FILE`.
+
+    Identities are numbered anew without gaps, in the order of their labels or names; images labelled -1 have none.
 
     On many accelerators or machines: torchrun --nproc-per-node N --no-python hyperface train ... (there --log is called
     --tensorboard).

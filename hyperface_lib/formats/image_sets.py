@@ -36,8 +36,7 @@ class ImageSet:
     """n encoded images with labels (n,), ordered by label and then as they lie.
 
     kind: "records", "folder" or "shards". encoded(i): the bytes of image i. where(i): where it lies, for messages.
-    paths: "identity/file" of every image where the set has names, else None. fingerprint: changes with the labels,
-    the names and the sizes of what is stored.
+    paths: "identity/file" of every image where the set has names, else None. digest(): what `fingerprint` is made by.
     """
 
     kind: str
@@ -46,10 +45,15 @@ class ImageSet:
     encoded: Callable[[int], bytes]
     where: Callable[[int], str]
     paths: tuple[str, ...] | None
-    fingerprint: str
+    digest: Callable[[], str]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Sixteen hexadecimal digits that change with the labels, the names and the sizes of what is stored."""
+        return self.digest()
 
     @cached_property
     def samples(self) -> npt.NDArray[np.int64]:
@@ -139,7 +143,7 @@ def _records(path: Path, progress: bool) -> ImageSet:
         lambda number: reader[int(order[number])][0],
         lambda number: f"{path}, key {reader.keys[order[number]]} at offset {reader.offsets[order[number]]}",
         None if listed is None else tuple(listed.paths[row] for row in order),
-        _fingerprint(reader.labels, reader.offsets, None if listed is None else listed.paths),
+        lambda: _fingerprint(reader.labels, reader.offsets, None if listed is None else listed.paths),
     )
 
 
@@ -158,7 +162,6 @@ def _folder(path: Path) -> ImageSet:
         places = np.asarray([number_of[name] for name in names], np.int64)
         labels = listed.labels[places]
         order = np.lexsort((places, labels))
-    sizes = np.asarray([file.stat().st_size for file in folder.paths], np.int64)
     files = [folder.paths[row] for row in order]
     return ImageSet(
         "folder",
@@ -167,7 +170,7 @@ def _folder(path: Path) -> ImageSet:
         lambda number: files[number].read_bytes(),
         lambda number: str(files[number]),
         tuple(names[row] for row in order),
-        _fingerprint(labels, sizes, names),
+        lambda: _fingerprint(labels, np.asarray([file.stat().st_size for file in folder.paths], np.int64), names),
     )
 
 
@@ -188,7 +191,7 @@ def _shards(path: Path, progress: bool) -> ImageSet:
         lambda number: shards.encoded(int(order[number])),
         lambda number: shards.where(int(order[number])),
         paths,
-        _fingerprint(shards.labels, shards.length, shards.names),
+        lambda: _fingerprint(shards.labels, shards.length, shards.names),
     )
 
 

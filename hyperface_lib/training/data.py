@@ -1,4 +1,4 @@
-"""Training images wherever they lie: an array, a memory map, a folder, tar shards, or any sequence of images."""
+"""Training images wherever they lie: an array, a memory map, a file or folder of the field, any sequence of images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from hyperface_lib.formats import decode_image, read_image_folder
-from hyperface_lib.training.data_shards import index_shards, shard_files
+from hyperface_lib.formats import ImageSet, decode_image, open_image_set
 
 _ROWS_AT_ONCE = 512
 
@@ -111,7 +110,10 @@ def as_image_rows(images: Any, workers: int | None = None) -> ImageRows:
 
 @dataclass(frozen=True, eq=False)
 class TrainingData:
-    """Images with their labels (n,), and the names of the identities where there are any."""
+    """Images with their labels (n,), and the names of the identities 0, 1, 2, ... where they are known.
+
+    A label of -1 says that nobody knows whose image it is.
+    """
 
     images: ImageRows
     labels: NDArray[np.int64]
@@ -121,24 +123,32 @@ class TrainingData:
 def open_training_data(
     path: str | Path, memory_bytes: int = 2**30, workers: int | None = None, progress: bool = False
 ) -> TrainingData:
-    """Open a folder <identity>/<image> or a folder of tar shards as webdataset writes them (one shard's file, too).
+    """Open a folder <identity>/<image>, MXNet's `.rec` file, or tar shards, as `formats.open_image_set` takes them.
 
-    Images that need at most `memory_bytes` decoded are read at once, more are read step by step from disk. Raises
-    FileNotFoundError, or ValueError naming the file and what is wrong with it.
+    Images come in the order of their labels, which are numbered anew without gaps: identity i of the result is
+    `identities[i]`, the name it has in the source, or its label there in six digits. -1 stays -1. Images are decoded
+    in threads; those that need at most `memory_bytes` decoded are read at once, more are read step by step from disk.
+    Raises FileNotFoundError, or ValueError naming the file and what is wrong with it.
     """
-    path = Path(path)
-    shards = shard_files(path)
-    if shards:
-        index = index_shards(shards, progress)
-        rows: ImageRows = DecodedRows(len(index.labels), index.read, workers)
-        data = TrainingData(rows, index.labels)
-    else:
-        folder = read_image_folder(path)
-        rows = DecodedRows(len(folder), lambda number: folder.images[number], workers)
-        data = TrainingData(rows, folder.labels, folder.identities)
+    stored = open_image_set(path, progress)
+    labels, identities = _numbered_anew(stored)
+    rows = DecodedRows(len(stored), lambda number: decode_image(stored.encoded(number), stored.where(number)), workers)
     if len(rows) * int(np.prod(rows.image_shape)) > memory_bytes:
-        return data
-    return TrainingData(_held(rows, progress), data.labels, data.identities)
+        return TrainingData(rows, labels, identities)
+    return TrainingData(_held(rows, progress), labels, identities)
+
+
+def _numbered_anew(stored: ImageSet) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    wrong = np.flatnonzero(stored.labels < -1)
+    if len(wrong):
+        raise ValueError(
+            f"{stored.where(int(wrong[0]))}: an identity's number or -1 for unknown was expected, "
+            f"found label {stored.labels[wrong[0]]}."
+        )
+    names = stored.identities
+    known = np.unique(stored.labels[stored.labels >= 0])
+    labels = np.where(stored.labels < 0, -1, np.searchsorted(known, stored.labels))
+    return labels, tuple(names[int(label)] for label in known)
 
 
 def _held(rows: ImageRows, progress: bool) -> ArrayRows:

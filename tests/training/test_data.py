@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyperface_lib.formats import read_image_folder
+from hyperface_lib.formats import RecordWriter, read_image_folder
 from hyperface_lib.synthesis.dataset_layouts import layout_named
 from hyperface_lib.training import Recipe, as_image_rows, create_trainer, open_training_data
 from hyperface_lib.training.data import ArrayRows, DecodedRows
@@ -35,6 +35,20 @@ def shards(images: np.ndarray, tmp_path_factory: pytest.TempPathFactory) -> Path
     return stored(images, "shards", tmp_path_factory.mktemp("shards"))
 
 
+def record_files(images: np.ndarray, folder: Path) -> list[Path]:
+    """Write the images as InsightFace does, labels 100, 110, ..., and flat in another order, there without an index."""
+    indexed, flat = folder / "insightface" / "train.rec", folder / "flat.rec"
+    labelled = [(image, 100 + 10 * person) for person, own in enumerate(images) for image in own]
+    with RecordWriter(indexed) as writer:
+        for image, label in labelled:
+            writer.append(png(image), label)
+    with RecordWriter(flat, "flat") as writer:
+        for image, label in labelled[1::2] + labelled[::2]:
+            writer.append(png(image), label)
+    flat.with_suffix(".idx").unlink()
+    return [indexed, indexed.parent]
+
+
 def png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png")
@@ -56,12 +70,41 @@ def test_folder_and_shards_hold_the_images_that_were_written(
 ) -> None:
     flat, labels = images.reshape(-1, 32, 32, 3), np.repeat(np.arange(IDENTITIES), SAMPLES)
     some = np.array([139, 0, 5, 5, 128])
-    for folder in (shards, stored(images, "folder", tmp_path)):
+    for folder in (shards, stored(images, "folder", tmp_path / "faces"), *record_files(images, tmp_path)):
         data = open_training_data(folder, memory_bytes=memory_bytes)
         assert data.images.in_memory == (memory_bytes > 0) and len(data.images) == len(flat)
         assert np.array_equal(data.labels, labels) and data.images.image_shape == (32, 32, 3)
         assert np.array_equal(data.images.rows(some), flat[some])
     assert len(open_training_data(shards / "shard-000001.tar").labels) == (IDENTITIES - 64) * SAMPLES
+
+
+def test_labels_are_numbered_anew_and_names_are_kept(images: np.ndarray, tmp_path: Path) -> None:
+    record_files(images, tmp_path)
+    data = open_training_data(tmp_path / "flat.rec")
+    assert data.identities[:2] == ("000100", "000110") and len(data.identities) == IDENTITIES
+    assert np.array_equal(data.labels, np.repeat(np.arange(IDENTITIES), SAMPLES))
+    # Odd images were written first, and the order among those of an identity is that of the file.
+    assert np.array_equal(data.images.rows(np.array([0, 1])), images[0, [1, 0]])
+    stored(images[:3], "folder", tmp_path / "faces")
+    assert open_training_data(tmp_path / "faces").identities == ("000000", "000001", "000002")
+    picture = png(images[0, 0])
+    members = {"1.png": picture, "1.cls": b"9", "2.png": picture, "2.cls": b"-1", "3.png": picture, "3.cls": b"4"}
+    unknown = open_training_data(tar_of(tmp_path / "u.tar", members))
+    assert unknown.labels.tolist() == [-1, 0, 1] and unknown.identities == ("000004", "000009")
+    with pytest.raises(ValueError, match=r"n\.tar, 1\.png: .*-1 for unknown was expected, found label -2"):
+        open_training_data(tar_of(tmp_path / "n.tar", {"1.png": picture, "1.cls": b"-2"}))
+
+
+def test_a_record_file_trains_as_the_folder_of_its_images(images: np.ndarray, tmp_path: Path) -> None:
+    indexed, _ = record_files(images, tmp_path)
+    recipe = Recipe(architecture="tiny", dimension=8, max_steps=2, batch_size=32, precision="float32")
+    weights = []
+    for source in (stored(images, "folder", tmp_path / "faces"), indexed):
+        data = open_training_data(source, memory_bytes=0)
+        trainer = create_trainer(data.images, data.labels, recipe, device="cpu")
+        trainer.fit()
+        weights.append(trainer.backbone.state_dict())
+    assert all(np.array_equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
 def test_what_is_read_ahead_from_disk_trains_as_what_is_in_memory(
@@ -146,5 +189,5 @@ def test_shards_are_refused_by_name(tmp_path: Path) -> None:
         archive.addfile(link)
     with pytest.raises(ValueError, match=r"l\.tar: expected images and labels, found member '1\.png'"):
         open_training_data(tmp_path / "l.tar")
-    with pytest.raises(FileNotFoundError, match="no image folder"):
+    with pytest.raises(FileNotFoundError, match="no record file, image folder or tar shard"):
         open_training_data(tmp_path / "absent")
