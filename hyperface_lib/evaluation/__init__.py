@@ -1,5 +1,12 @@
 """Protocols on vectors and labels, benchmark suites, ranks, leakage, and the scores of generated images."""
 
+from hyperface_lib.evaluation.bootstrap import (
+    ByGroups,
+    ByPeople,
+    Interval,
+    VerificationIntervals,
+    bootstrap_verification,
+)
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
 from hyperface_lib.evaluation.factors import FactorCurve, factor_curve, factor_curve_of_vectors
 from hyperface_lib.evaluation.generation_scores import (
@@ -23,7 +30,9 @@ from hyperface_lib.evaluation.identification import (
     mean_rate_at,
     search_distractors,
 )
-from hyperface_lib.evaluation.leaks import Leaks, find_leaks
+from hyperface_lib.evaluation.leak_table import COMPARISONS, LeakRow, LeakTable, impostor_threshold_cosine, leak_table
+from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
+from hyperface_lib.evaluation.people import people_of
 from hyperface_lib.evaluation.repeats import averages_over_option, over_seeds, seed_averages
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
 from hyperface_lib.evaluation.suite import Suite, load_suite
@@ -38,15 +47,22 @@ from hyperface_lib.evaluation.table import (
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
+    "COMPARISONS",
     "FIVE_BENCHMARKS",
     "BenchmarkTable",
+    "ByGroups",
+    "ByPeople",
     "DistractorSearch",
     "FactorCurve",
     "FoldRate",
     "GenerationScores",
     "HardPairs",
     "Identification",
+    "Interval",
+    "LeakRow",
+    "LeakTable",
     "Leaks",
+    "NearestRows",
     "OpenSetIdentification",
     "PackedScores",
     "PairScores",
@@ -54,9 +70,11 @@ __all__ = [
     "Row",
     "Suite",
     "Verification",
+    "VerificationIntervals",
     "accuracies",
     "average_accuracy",
     "averages_over_option",
+    "bootstrap_verification",
     "borda_count",
     "embed_crops",
     "embed_with_mirror",
@@ -71,11 +89,15 @@ __all__ = [
     "hardest_pairs",
     "identify",
     "identify_open_set",
+    "impostor_threshold_cosine",
     "intra_class_cosine",
+    "leak_table",
     "leave_one_out_rank1",
     "load_suite",
     "mean_rate_at",
+    "nearest_rows",
     "over_seeds",
+    "people_of",
     "roc_curve",
     "roc_of_scores",
     "score_generated",
