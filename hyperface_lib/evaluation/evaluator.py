@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 from tqdm.auto import tqdm
 
+from hyperface_lib.evaluation.people import fold_remarks, people_of
 from hyperface_lib.evaluation.photographs import PhotographProblem, Vectors, count_without_face, embed_photographs_of
 from hyperface_lib.evaluation.suite import RENDERED_SIZES, Suite
 from hyperface_lib.evaluation.table import BenchmarkTable, Row
@@ -59,7 +60,8 @@ def score_pairs(
 ) -> tuple[PairScores, list[PhotographProblem]]:
     """Give the cosine of every pair, and what was met in the photographs; see `evaluate`.
 
-    Raises ValueError when no pair is left to score.
+    Where the set says who is on its images the scores do too (`people_of`), and one remark among the problems says
+    which people are in more folds than one. Raises ValueError when no pair is left to score.
     """
     problems: list[PhotographProblem] = []
     used, row_of_image = np.unique(np.concatenate([pair_set.first, pair_set.second]), return_inverse=True)
@@ -74,6 +76,9 @@ def score_pairs(
     scored = np.flatnonzero((first >= 0) & (second >= 0))
     if not len(scored):
         raise ValueError(f"No pair of {pair_set.name!r} can be scored: {len(problems)} of its images gave no vector.")
+    people = people_of(pair_set)
+    if people is not None:
+        problems += fold_remarks(pair_set, people)
     cosines = np.einsum("pd,pd->p", vectors[first[scored]], vectors[second[scored]], dtype=np.float64)
     return (
         PairScores(
@@ -82,6 +87,7 @@ def score_pairs(
             is_same=pair_set.is_same[scored],
             folds=np.asarray(pair_set.folds)[scored],
             pair_numbers=scored,
+            people=None if people is None else people[np.stack([pair_set.first, pair_set.second], axis=1)[scored]],
         ),
         problems,
     )

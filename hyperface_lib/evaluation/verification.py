@@ -88,6 +88,7 @@ class PairScores:
     """The cosines of a benchmark's pairs, kept for curves and for looking at the errors.
 
     pair_numbers: (p,) the row of every score in its `PairSet`: some are missing where a picture could not be read.
+    people: (p, 2) who is on either picture, None where the set does not say.
     """
 
     name: str
@@ -95,6 +96,7 @@ class PairScores:
     is_same: npt.NDArray[np.bool_]
     folds: npt.NDArray[np.int64]
     pair_numbers: npt.NDArray[np.int64]
+    people: npt.NDArray[np.int64] | None = None
 
     def verify(self) -> Verification:
         """Apply the protocol to these scores."""

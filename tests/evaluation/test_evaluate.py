@@ -1,7 +1,7 @@
 """Suites, their cache and the evaluator, on stand-ins for the renderer and for networks."""
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
@@ -9,8 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyperface_lib.evaluation import Suite, embed_with_mirror, evaluate, load_suite, rendered_cache, score_pairs
-from hyperface_lib.formats import PairSet, write_verification_bin
+from hyperface_lib.evaluation import (
+    Suite,
+    bootstrap_verification,
+    embed_with_mirror,
+    evaluate,
+    load_suite,
+    rendered_cache,
+    score_pairs,
+)
+from hyperface_lib.formats import ImageFiles, PairSet, write_verification_bin
 
 FIVE = ("rendered-lfw", "rendered-cplfw", "rendered-agedb", "rendered-calfw", "rendered-cfp-fp")
 
@@ -290,3 +298,33 @@ def test_photographs_without_a_face_are_counted_and_unreadable_ones_cost_their_p
     scores = table.scores["colour", photographs.name]
     assert len(scores.pair_numbers) == 39 and len(np.unique(scores.folds)) == 10
     assert len(table.problems["colour", photographs.name]) == 4
+
+
+def test_scores_know_who_is_on_either_picture_and_shared_people_are_remarked(photographs: Path) -> None:
+    suite = load_suite(f"pairs:{photographs}")
+    pair_set = suite.load(photographs.name)
+    assert isinstance(pair_set.images, ImageFiles)
+    scored, problems = score_pairs(ColourEmbedder(image_size=150), pair_set)
+    assert scored.people is not None and scored.people.shape == (39, 2) and len(problems) == 4
+    folders = np.array([path.parent.name for path in pair_set.images.paths])
+    for side, images in enumerate((pair_set.first, pair_set.second)):
+        # one number a name, and one name a number
+        told = set(zip(scored.people[:, side].tolist(), folders[images[scored.pair_numbers]].tolist(), strict=True))
+        assert len(told) == len({number for number, _ in told}) == len({name for _, name in told})
+    interval = bootstrap_verification(scored, replicates=20)
+    assert interval.accuracy.estimate == 1.0 and interval.resampled == "58 people"  # one impostor pair is lost
+    extra = replace(
+        pair_set,
+        first=np.append(pair_set.first, pair_set.first[0]),
+        second=np.append(pair_set.second, pair_set.second[0]),
+        is_same=np.append(pair_set.is_same, pair_set.is_same[0]),
+        folds=np.append(pair_set.folds, 9),
+    )
+    remark = score_pairs(ColourEmbedder(image_size=150), extra)[1][-1]
+    assert "1 of 60 people are in more than one fold" in remark.reason and not remark.skipped
+    table = evaluate(ColourEmbedder(image_size=150), extra)
+    assert [row.skipped for row in table] == [2]  # a remark is not a photograph left out
+
+
+def test_sets_without_names_are_scored_without_people() -> None:
+    assert score_pairs(ColourEmbedder(), coloured_pairs())[0].people is None
