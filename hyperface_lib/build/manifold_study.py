@@ -35,6 +35,7 @@ from hyperface_lib.build.packed_identities import measure
 from hyperface_lib.embedding import load_embedder
 from hyperface_lib.runs import IdentityVectors, Run
 from hyperface_lib.sphere import (
+    CollapseWarning,
     effective_dimension,
     min_angle_degrees,
     nearest_neighbour_angles,
@@ -71,7 +72,7 @@ def measure_geometry(setting: Setting, gallery: Vectors) -> dict[str, Any]:
         "eq2": float(np.cos(np.radians(smallest)) - 1 + setting.alpha * (1 - cosines.mean(dtype=np.float64))),
         "copies": float((cosines >= ON_GALLERY_COSINE).mean()),
         "closest_on_one_vector_degrees": closest_on_one_vector(points, gallery),
-        "warned": any("shared gallery vectors" in str(warning.message) for warning in caught),
+        "warned": any(issubclass(warning.category, CollapseWarning) for warning in caught),
         "seconds": seconds,
     }
 

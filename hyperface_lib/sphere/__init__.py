@@ -54,7 +54,7 @@ from hyperface_lib.sphere.known_codes import (
 from hyperface_lib.sphere.objectives import OBJECTIVES, Objective, create_objective
 from hyperface_lib.sphere.optimisers import OPTIMISERS, Optimiser, create_optimiser
 from hyperface_lib.sphere.packing import Packing, pack
-from hyperface_lib.sphere.problem import DEFAULT_ALPHA, PackingProblem, define_problem, start_run
+from hyperface_lib.sphere.problem import DEFAULT_ALPHA, CollapseWarning, PackingProblem, define_problem, start_run
 from hyperface_lib.sphere.rejection import ThresholdNotMetError, random_below_threshold
 from hyperface_lib.sphere.run import PackingRecord, PackingRun
 from hyperface_lib.sphere.schedule import ALPHA_SCHEDULES, AlphaSchedule, Annealing, default_annealing
@@ -85,6 +85,7 @@ __all__ = [
     "CapacityCurve",
     "CapacityEstimate",
     "ClosestPair",
+    "CollapseWarning",
     "EffectiveDimension",
     "GalleryStatistics",
     "KnownCode",

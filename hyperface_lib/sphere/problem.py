@@ -265,6 +265,10 @@ def enough_memory(problem: PackingProblem) -> Iterator[None]:
         ) from error
 
 
+class CollapseWarning(UserWarning):
+    """Points of a packing share a gallery vector and nearly a place."""
+
+
 def warn_of_collapse(points: Tensor, gallery: Tensor, apart_degrees: float) -> int:
     """Warn when points share a gallery vector and nearly a place; return how many points do.
 
@@ -281,6 +285,7 @@ def warn_of_collapse(points: Tensor, gallery: Tensor, apart_degrees: float) -> i
         warnings.warn(
             f"{count} of {len(points)} points ended beside another one on the same gallery vector: "
             "alpha is too large or the gallery too small for that many identities.",
+            CollapseWarning,
             stacklevel=3,
         )
     return count

@@ -80,11 +80,13 @@ def test_a_run_that_diverges_leaves_its_reason(
     assert "accuracy" not in row
 
 
-def test_only_head_and_seed_differ_between_recipes() -> None:
-    recipes = [losses_study.StudySize().recipe(setting, 5).to_dict() for setting in settings(every=True)]
-    for recipe in recipes:
+def test_only_head_and_seed_differ_between_recipes_and_for_tuples_the_kind_of_batch() -> None:
+    every = list(settings(every=True))
+    recipes = [losses_study.StudySize().recipe(setting, 5).to_dict() for setting in every]
+    for setting, recipe in zip(every, recipes, strict=True):
         recipe.pop("head")
         recipe.pop("head_options")
+        assert recipe.pop("images_per_identity", 0) == (4 if setting.group == "tuples" else 0)
     assert all(recipe == recipes[0] for recipe in recipes)
 
 
