@@ -8,6 +8,8 @@ from hyperface_lib.evaluation.bootstrap import (
     bootstrap_verification,
 )
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
+from hyperface_lib.evaluation.exclude_leaks import Exclusion, exclude_leaks
+from hyperface_lib.evaluation.exclusion_policies import DropIdentities, DropImages, ExclusionPolicy
 from hyperface_lib.evaluation.factors import FactorCurve, factor_curve, factor_curve_of_vectors
 from hyperface_lib.evaluation.generation_scores import (
     GenerationScores,
@@ -33,6 +35,8 @@ from hyperface_lib.evaluation.identification import (
 from hyperface_lib.evaluation.leak_table import COMPARISONS, LeakRow, LeakTable, impostor_threshold_cosine, leak_table
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
 from hyperface_lib.evaluation.people import people_of
+from hyperface_lib.evaluation.published import PublishedRow, load_published
+from hyperface_lib.evaluation.recipes import Recipe, recipe_of_metadata
 from hyperface_lib.evaluation.repeats import averages_over_option, over_seeds, seed_averages
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
 from hyperface_lib.evaluation.suite import Suite, load_suite
@@ -44,15 +48,21 @@ from hyperface_lib.evaluation.table import (
     average_accuracy,
     borda_count,
 )
+from hyperface_lib.evaluation.templates import PUBLISHED_POOLINGS, Pooling, Templates, pool_templates
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
     "COMPARISONS",
     "FIVE_BENCHMARKS",
+    "PUBLISHED_POOLINGS",
     "BenchmarkTable",
     "ByGroups",
     "ByPeople",
     "DistractorSearch",
+    "DropIdentities",
+    "DropImages",
+    "Exclusion",
+    "ExclusionPolicy",
     "FactorCurve",
     "FoldRate",
     "GenerationScores",
@@ -66,9 +76,13 @@ __all__ = [
     "OpenSetIdentification",
     "PackedScores",
     "PairScores",
+    "Pooling",
+    "PublishedRow",
+    "Recipe",
     "RocCurve",
     "Row",
     "Suite",
+    "Templates",
     "Verification",
     "VerificationIntervals",
     "accuracies",
@@ -80,6 +94,7 @@ __all__ = [
     "embed_with_mirror",
     "enrol",
     "evaluate",
+    "exclude_leaks",
     "factor_curve",
     "factor_curve_of_vectors",
     "find_leaks",
@@ -93,11 +108,14 @@ __all__ = [
     "intra_class_cosine",
     "leak_table",
     "leave_one_out_rank1",
+    "load_published",
     "load_suite",
     "mean_rate_at",
     "nearest_rows",
     "over_seeds",
     "people_of",
+    "pool_templates",
+    "recipe_of_metadata",
     "roc_curve",
     "roc_of_scores",
     "score_generated",
