@@ -2,6 +2,7 @@
 
 from hyperface_lib.plots.capacity import accumulation_curves, capacity_curves
 from hyperface_lib.plots.curves import roc_curves, roc_points, running_mean, training_curves
+from hyperface_lib.plots.det import det_curves, det_points
 from hyperface_lib.plots.distributions import angle_concentration, nearest_neighbour_distributions
 from hyperface_lib.plots.packing import (
     contact_edges,
@@ -33,6 +34,8 @@ __all__ = [
     "capacity_curves",
     "color_of",
     "contact_edges",
+    "det_curves",
+    "det_points",
     "hardest_pairs",
     "image_data_uri",
     "image_grid",
