@@ -8,6 +8,8 @@ from hyperface_lib.evaluation.bootstrap import (
     bootstrap_verification,
 )
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
+from hyperface_lib.evaluation.exclude_leaks import Exclusion, exclude_leaks
+from hyperface_lib.evaluation.exclusion_policies import DropIdentities, DropImages, ExclusionPolicy
 from hyperface_lib.evaluation.factors import FactorCurve, factor_curve, factor_curve_of_vectors
 from hyperface_lib.evaluation.generation_scores import (
     GenerationScores,
@@ -46,15 +48,21 @@ from hyperface_lib.evaluation.table import (
     average_accuracy,
     borda_count,
 )
+from hyperface_lib.evaluation.templates import PUBLISHED_POOLINGS, Pooling, Templates, pool_templates
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
     "COMPARISONS",
     "FIVE_BENCHMARKS",
+    "PUBLISHED_POOLINGS",
     "BenchmarkTable",
     "ByGroups",
     "ByPeople",
     "DistractorSearch",
+    "DropIdentities",
+    "DropImages",
+    "Exclusion",
+    "ExclusionPolicy",
     "FactorCurve",
     "FoldRate",
     "GenerationScores",
@@ -68,11 +76,13 @@ __all__ = [
     "OpenSetIdentification",
     "PackedScores",
     "PairScores",
+    "Pooling",
     "PublishedRow",
     "Recipe",
     "RocCurve",
     "Row",
     "Suite",
+    "Templates",
     "Verification",
     "VerificationIntervals",
     "accuracies",
@@ -84,6 +94,7 @@ __all__ = [
     "embed_with_mirror",
     "enrol",
     "evaluate",
+    "exclude_leaks",
     "factor_curve",
     "factor_curve_of_vectors",
     "find_leaks",
@@ -103,6 +114,7 @@ __all__ = [
     "nearest_rows",
     "over_seeds",
     "people_of",
+    "pool_templates",
     "recipe_of_metadata",
     "roc_curve",
     "roc_of_scores",
