@@ -1,6 +1,7 @@
 """Files of the field: images, image folders, record files, shards, pair lists, verification sets."""
 
 from hyperface_lib.formats.conversion import Conversion, convert
+from hyperface_lib.formats.ijb import IjbMeta, TemplateSubjects, find_ijb, read_ijb
 from hyperface_lib.formats.image_folder import ImageFolder, read_image_folder
 from hyperface_lib.formats.image_sets import ImageSet, open_image_set
 from hyperface_lib.formats.image_shards import ImageShards, read_image_shards
@@ -16,6 +17,7 @@ from hyperface_lib.formats.verification_bin import EncodedImages, read_verificat
 __all__ = [
     "Conversion",
     "EncodedImages",
+    "IjbMeta",
     "ImageFiles",
     "ImageFolder",
     "ImageReadError",
@@ -27,12 +29,15 @@ __all__ = [
     "PairSet",
     "RecordReader",
     "RecordWriter",
+    "TemplateSubjects",
     "contiguous_folds",
     "convert",
     "decode_image",
+    "find_ijb",
     "inspect",
     "open_image_set",
     "parse_pairs",
+    "read_ijb",
     "read_image",
     "read_image_folder",
     "read_image_shards",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hyperface_lib.formats.ijb_inspection import describe_ijb
 from hyperface_lib.formats.image_folder import read_image_folder
 from hyperface_lib.formats.image_shards import read_image_shards, shard_files
 from hyperface_lib.formats.images import IMAGE_SUFFIXES, read_image
@@ -205,6 +206,7 @@ def describe_image(path: Path) -> Inspection | None:
 DESCRIBERS: tuple[Describer, ...] = (
     describe_verification_bin,
     describe_records,
+    describe_ijb,
     describe_shards,
     describe_pairs,
     describe_image_folder,
