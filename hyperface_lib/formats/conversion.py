@@ -102,7 +102,7 @@ class _Reader:
             encoded = self.images.encoded(number)
             suffix = image_suffix(encoded)
             if suffix is None:
-                raise ImageReadError(f"{where} was expected to be an image, found bytes {encoded[:8]!r}.")
+                raise ImageReadError(f"{where}: an image was expected, found bytes {encoded[:8]!r}.")
             if self._verify:
                 decode_image(encoded, where)
         except (ValueError, OSError) as problem:
@@ -198,15 +198,18 @@ def _kind(images: ImageSet, target: Path, to: Kind | None) -> Kind:
             return "records"
         if images.kind == "folder":
             raise ValueError(
-                f"{target}: a name that ends in .rec was expected for a record file, or else the layout: shards."
+                f"{target}: a name that ends in .rec was expected for a record file, or else the layout, found "
+                f"neither: say shards."
             )
         return "folder"
     if to not in ("records", "folder", "shards"):
         raise ValueError(f"to: expected one of records, folder, shards, found {to!r}")
     if (to == "records") != (target.suffix == ".rec"):
-        raise ValueError(f"{target}: a name that ends in .rec was expected for records, and for nothing else.")
+        raise ValueError(
+            f"{target}: a name that ends in .rec was expected for records and for nothing else, found {to}."
+        )
     if images.kind == "folder" and to != "records" and target.resolve().is_relative_to(images.source.resolve()):
-        raise ValueError(f"{target}: a place outside the image folder {images.source} was expected.")
+        raise ValueError(f"{target}: a place outside the image folder {images.source} was expected, found one inside.")
     return to
 
 
@@ -232,8 +235,8 @@ def _claim(target: Path, note: Path, wanted: Conversion) -> Conversion:
     for name in ("fingerprint", "kind", "record_layout"):
         if getattr(there, name) != getattr(wanted, name):
             raise ValueError(
-                f"{target} holds images of {there.source} with {name} {getattr(there, name)}, "
-                f"now {getattr(wanted, name)}: choose another name."
+                f"{target}: images of {wanted.source} with {name} {getattr(wanted, name)} were expected, "
+                f"found those of {there.source} with {getattr(there, name)}: choose another name."
             )
     return there
 

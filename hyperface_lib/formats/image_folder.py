@@ -58,7 +58,8 @@ def read_image_folder(root: str | Path) -> ImageFolder:
     """
     root = Path(root)
     if not root.is_dir():
-        raise FileNotFoundError(f"There is no image folder {root}.")
+        there = "a file" if root.exists() else "nothing there"
+        raise FileNotFoundError(f"{root}: an image folder was expected, found {there}.")
     paths: list[Path] = []
     labels: list[int] = []
     identities: list[str] = []
@@ -78,5 +79,5 @@ def read_image_folder(root: str | Path) -> ImageFolder:
             identities.append(folder.name)
             paths += found
     if not paths:
-        raise ValueError(f"{root} was expected to hold images as <identity>/<image>, and holds none.")
+        raise ValueError(f"{root}: images were expected as <identity>/<image>, found none.")
     return ImageFolder(root, ImageFiles(paths), np.asarray(labels, dtype=np.int64), tuple(identities))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperface_lib.atomic import atomic_path
+from hyperface_lib.formats.files import read_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,23 +36,21 @@ class ImageList:
 
 def read_image_list(path: str | Path) -> ImageList:
     """Read an image list. Raises FileNotFoundError, or ValueError naming the line."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no image list {path}.")
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} was expected to be UTF-8 text, found byte {error.start} undecodable.") from None
+    lines = read_text(path, "an image list").split("\n")
     numbers, paths, labels = [], [], []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         fields = line.rstrip("\r").split("\t")
         if len(fields) != 3 or not _whole(fields[0]) or not _whole(fields[2]) or not _inside(fields[1]):
-            raise ValueError(f"{path} line {number}: `number<TAB>identity/file<TAB>label` was expected.")
+            raise ValueError(
+                f"{path} line {number}: `number<TAB>identity/file<TAB>label` was expected, found {line[:80]!r}."
+            )
         numbers.append(int(fields[0]))
         paths.append(fields[1])
         labels.append(int(fields[2]))
+    if not numbers:
+        raise ValueError(f"{path}: an image list was expected, found no line.")
     return ImageList(np.asarray(numbers, np.int64), tuple(paths), np.asarray(labels, np.int64))
 
 

@@ -68,7 +68,9 @@ class ImageSet:
         names = {int(self.labels[row]): self._name(row) for row in first}
         twice = first_repeated(names.values())
         if twice is not None:
-            raise ValueError(f"{self.source}: every identity was expected to have its own name, two are {twice!r}.")
+            raise ValueError(
+                f"{self.source}: every identity was expected to have its own name, found two called {twice!r}."
+            )
         return names
 
     def _name(self, row: int) -> str:
@@ -86,7 +88,8 @@ def open_image_set(path: str | Path, progress: bool = False) -> ImageSet:
     if shard_files(path):
         return _shards(path, progress)
     if not path.is_dir():
-        raise FileNotFoundError(f"There is no record file, image folder or tar shard {path}.")
+        found = "another file" if path.exists() else "nothing there"
+        raise FileNotFoundError(f"{path}: a record file, image folder or tar shard was expected, found {found}.")
     records = sorted(file for file in path.glob("*.rec") if not file.name.startswith("."))
     if len(records) > 1:
         raise ValueError(f"{path} was expected to hold one record file, found {', '.join(f.name for f in records)}.")
@@ -106,13 +109,13 @@ def check_names(images: ImageSet) -> None:
         return
     twice = first_repeated(images.paths)
     if twice is not None:
-        raise ValueError(f"{images.source}: every image was expected to have its own name, two are {twice!r}.")
+        raise ValueError(f"{images.source}: every image was expected to have its own name, found two called {twice!r}.")
     folder_of = images.identities
     for label, path in zip(images.labels.tolist(), images.paths, strict=True):
         parts = path.split("/")
         if any(part.startswith(".") for part in parts) or parts[0] != folder_of[label]:
             raise ValueError(
-                f"{images.source}: image {path!r} of label {label} was expected in folder {folder_of[label]!r}."
+                f"{images.source}: label {label} was expected in folder {folder_of[label]!r}, found {path!r}."
             )
 
 
@@ -133,8 +136,8 @@ def _records(path: Path, progress: bool) -> ImageSet:
     if listed is not None and not np.array_equal(listed.labels, reader.labels):
         row = int(np.flatnonzero(listed.labels != reader.labels)[0])
         raise ValueError(
-            f"{path.with_suffix('.tsv')}: label {listed.labels[row]} is listed for key {reader.keys[row]}, "
-            f"{path.name} has {reader.labels[row]}."
+            f"{path.with_suffix('.tsv')}: label {reader.labels[row]} was expected for key {reader.keys[row]} as in "
+            f"{path.name}, found {listed.labels[row]}."
         )
     return ImageSet(
         "records",
@@ -156,8 +159,8 @@ def _folder(path: Path) -> ImageSet:
         number_of = {name: number for number, name in enumerate(listed.paths)}
         if len(number_of) != len(names) or any(name not in number_of for name in names):
             raise ValueError(
-                f"{path / LIST_NAME} lists {len(listed.paths)} images and the folder holds {len(names)}, not the same: "
-                f"without the list, identities are numbered by name."
+                f"{path / LIST_NAME}: the {len(names)} images of the folder were expected, found a list of "
+                f"{len(listed.paths)} others: without the list, identities are numbered by name."
             )
         places = np.asarray([number_of[name] for name in names], np.int64)
         labels = listed.labels[places]
@@ -182,7 +185,10 @@ def _shards(path: Path, progress: bool) -> ImageSet:
     if path.is_dir() and place.is_file():
         listed = read_image_list(place)
         if not np.array_equal(listed.labels, shards.labels):
-            raise ValueError(f"{place} lists {len(listed.labels)} images with other labels than the shards beside it.")
+            raise ValueError(
+                f"{place}: the labels of the {len(shards)} images in the shards beside it were expected, "
+                f"found those of {len(listed.labels)} others."
+            )
         paths = tuple(listed.paths[row] for row in order)
     return ImageSet(
         "shards",

@@ -70,7 +70,7 @@ def read_image_shards(path: str | Path, progress: bool = False) -> ImageShards:
     """
     files = shard_files(path)
     if not files:
-        raise FileNotFoundError(f"There are no tar shards at {path}.")
+        raise FileNotFoundError(f"{path}: tar shards were expected, found none.")
     found: list[tuple[int, int, int, int]] = []
     names: list[str] = []
     for number, file in enumerate(tqdm(files, disable=not progress, delay=1, desc="indexing shards")):
@@ -107,7 +107,10 @@ def _samples(file: Path) -> Sequence[tuple[str, int, int, int]]:
                 if not member.isreg() or member.size > LARGEST_MEMBER:
                     raise ValueError(f"{file}: expected images and labels, found member {member.name!r}")
                 if member.offset_data + member.size > size:
-                    raise ValueError(f"{file}, offset {member.offset_data}: the file ends within {member.name!r}")
+                    raise ValueError(
+                        f"{file}, offset {member.offset_data}: {member.size} bytes of {member.name!r} were expected, "
+                        f"found {size - member.offset_data}"
+                    )
                 if suffix in IMAGE_SUFFIXES:
                     if key in images:
                         raise ValueError(f"{file}: expected one image a sample, found two of {key!r}")

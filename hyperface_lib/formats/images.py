@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from hyperface_lib.formats.files import not_a_file
+
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm", ".pgm"})
 MAX_PIXELS = 80_000_000
 """A larger image is refused unread: a few kilobytes of a decompression bomb can ask for gigabytes."""
@@ -34,20 +36,20 @@ def read_image(path: str | Path) -> npt.NDArray[np.uint8]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"There is no image file {path}.")
+        raise FileNotFoundError(f"{path}: an image file was expected, found nothing there.")
     if not path.is_file():
-        raise ImageReadError(f"{path} was expected to be an image file and is a folder or a device.")
+        raise ImageReadError(f"{path}: an image file was expected, found {not_a_file(path)}.")
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageReadError(f"{path} cannot be read: {_reason(error)}.") from error
+        raise ImageReadError(f"{path}: a readable image file was expected, found: {_reason(error)}.") from error
     return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, name: str = "image") -> npt.NDArray[np.uint8]:
     """Decode an encoded image as uint8 RGB (H, W, 3), as `read_image` does; `name` stands in the error message."""
     if not data:
-        raise ImageReadError(f"{name} was expected to be an image and is empty.")
+        raise ImageReadError(f"{name}: an image was expected, found no bytes.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -63,12 +65,12 @@ def decode_image(data: bytes, name: str = "image") -> npt.NDArray[np.uint8]:
         raise ImageReadError(_too_large(name, "far more")) from error
     except UnidentifiedImageError as error:
         raise ImageReadError(
-            f"{name} was expected to be an image (JPEG, PNG, WebP, BMP, TIFF, GIF or PPM) and is none of these."
+            f"{name}: an image (JPEG, PNG, WebP, BMP, TIFF, GIF or PPM) was expected, found bytes {data[:8]!r}."
         ) from error
     # Pillow's decoders raise almost anything on hostile bytes.
     except (OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, EOFError, struct.error,
             OverflowError, MemoryError, AttributeError, ZeroDivisionError, AssertionError) as error:  # fmt: skip
-        raise ImageReadError(f"{name} is a corrupt or truncated image: {_reason(error)}.") from error
+        raise ImageReadError(f"{name}: a whole image was expected, found a damaged one: {_reason(error)}.") from error
 
 
 class ImageFiles(Sequence[npt.NDArray[np.uint8]]):
@@ -91,7 +93,7 @@ class ImageFiles(Sequence[npt.NDArray[np.uint8]]):
 
 
 def _too_large(name: str, size: str) -> str:
-    return f"{name} is refused unread: an image of at most {MAX_PIXELS:,} pixels was expected, it declares {size}."
+    return f"{name} is refused unread: an image of at most {MAX_PIXELS:,} pixels was expected, found {size} declared."
 
 
 def _reason(error: BaseException) -> str:
@@ -111,7 +113,7 @@ def _to_rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
         return _sixteen_bit_to_rgb(np.asarray(image), name)
     if image.mode == "F":
         raise ImageReadError(
-            f"{name} has floating-point pixels, whose range is not defined: 8 or 16 bits were expected."
+            f"{name}: pixels of 8 or 16 bits were expected, found floating-point numbers, whose range is not defined."
         )
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -123,6 +125,6 @@ def _to_rgb(image: Image.Image, name: str) -> npt.NDArray[np.uint8]:
 def _sixteen_bit_to_rgb(grey: npt.NDArray[np.integer], name: str) -> npt.NDArray[np.uint8]:
     # Pillow would clip values above 255 where a 16-bit photograph wants its high byte.
     if grey.size and (grey.min() < 0 or grey.max() > 65535):
-        raise ImageReadError(f"{name} has pixel values outside 0..65535: 8 or 16 bits were expected.")
+        raise ImageReadError(f"{name}: pixels of 8 or 16 bits were expected, found values outside 0..65535.")
     high = (grey.astype(np.uint32) * 255 + 32767) // 65535
     return np.repeat(high.astype(np.uint8)[:, :, None], 3, axis=2)

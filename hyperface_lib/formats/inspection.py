@@ -60,7 +60,7 @@ def inspect(path: str | Path, describers: Sequence[Describer] = ()) -> Inspectio
 
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"There is nothing at {path}.")
+        raise FileNotFoundError(f"{path}: a file or a folder was expected, found nothing there.")
     for describe in (*describers, *DESCRIBERS):
         found = describe(path)
         if found is not None:

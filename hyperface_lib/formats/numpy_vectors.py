@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hyperface_lib.atomic import atomic_path
+from hyperface_lib.formats.files import require_file
 
 UNIT_TOLERANCE = 2e-3
 _ROWS_AT_ONCE = 1 << 16
@@ -56,16 +58,29 @@ def write_numpy_vectors(path: str | Path, vectors: npt.NDArray[np.floating]) -> 
 
 def open_numpy_array(path: Path) -> npt.NDArray[np.generic]:
     """Map an array of plain numbers. Raises FileNotFoundError, or ValueError naming the file and the reason."""
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no array file {path}.")
+    require_file(path, "an array file")
     try:
-        array: npt.NDArray[np.generic] = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as problem:
+        wanted, found = _lengths(path)
+        array = np.load(path, mmap_mode="r", allow_pickle=False) if found >= wanted else None
+    except (ValueError, OSError, EOFError, OverflowError) as problem:
         reason = " ".join(str(problem).split()).rstrip(".")
-        raise ValueError(f"{path} cannot be read as numbers: {reason}.") from problem
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{path} cannot be read as numbers: it is an archive of several arrays.")
+        raise ValueError(f"{path}: an array of plain numbers was expected, found: {reason}.") from problem
+    if array is None:
+        raise ValueError(f"{path}: {wanted} bytes of numbers were expected, found {found}.")
     return array
+
+
+def _lengths(path: Path) -> tuple[int, int]:
+    """Return how many bytes the header promises and how many there are."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"format {version[0]}.{version[1]} of numpy, which no plain numbers need")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(file)
+        if min(shape, default=0) < 0:
+            raise ValueError(f"shape {shape}")
+        return math.prod(shape) * dtype.itemsize, path.stat().st_size - file.tell()
 
 
 def describe(array: npt.NDArray[np.generic]) -> str:

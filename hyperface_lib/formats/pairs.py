@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import numpy.typing as npt
 
+from hyperface_lib.formats.files import read_text
 from hyperface_lib.formats.images import ImageFiles
 from hyperface_lib.formats.pair_set import PairSet, contiguous_folds
 
@@ -50,8 +51,8 @@ def read_pairs(path: str | Path, images: str | Path | None = None, aligned: bool
     missing = [name for name, file in zip(names, files, strict=True) if file is None]
     if missing:
         raise FileNotFoundError(
-            f"{path} names {len(names)} images under {folder}, of which {len(missing)} are not there, "
-            f"the first {missing[0]}."
+            f"{path}: {len(names)} images were expected under {folder}, found {len(names) - len(missing)}: "
+            f"{len(missing)} are not there, the first {missing[0]}."
         )
     return PairSet(
         name=path.parent.resolve().name if path.name == "pairs.txt" else path.stem,
@@ -68,19 +69,12 @@ def read_pairs(path: str | Path, images: str | Path | None = None, aligned: bool
 def parse_pairs(path: str | Path) -> PairList:
     """Read a pair list alone, without looking for its images; errors as `read_pairs`."""
     path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no pair list {path}.")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{path} was expected to be a pair list in UTF-8 text, found byte {error.start} undecodable."
-        ) from None
+    text = read_text(path, "a pair list", "utf-8-sig")
     lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if not lines:
-        raise ValueError(f"{path} was expected to list pairs and is empty.")
+        raise ValueError(f"{path}: a pair list was expected, found no line.")
     header = _split(lines[0][1])
-    if len(header) <= 2 and all(field.isdecimal() and field.isascii() for field in header):
+    if len(header) <= 2 and all(field.isdecimal() and field.isascii() and len(field) < 10 for field in header):
         return _parse_lfw(path, [int(field) for field in header], lines[1:])
     return _parse_labelled(path, lines)
 
@@ -95,7 +89,7 @@ def _parse_lfw(path: Path, header: list[int], lines: list[tuple[int, str]]) -> P
     if not expected:
         raise ValueError(f"{path} line 1: positive counts of folds and pairs were expected, found {header}.")
     if len(lines) != expected:
-        raise ValueError(f"{path} announces {expected} pairs in line 1 and lists {len(lines)}.")
+        raise ValueError(f"{path}: {expected} pairs were expected by line 1, found {len(lines)}.")
     pairs: list[tuple[str, str]] = []
     for index, (number, line) in enumerate(lines):
         fields = _split(line)
@@ -134,7 +128,9 @@ def _parse_labelled(path: Path, lines: list[tuple[int, str]]) -> PairList:
     wrong = {name: wrong_line(name) for name in dialects}
     fitting = [name for name in dialects if wrong[name] is None]
     if len(fitting) == 2:
-        raise ValueError(f"{path} is ambiguous: both its first and its third column could be the label.")
+        raise ValueError(
+            f"{path}: labels 0 and 1 were expected in the first or in the third column, found them in both: ambiguous."
+        )
     if not fitting:
         number, line = lines[max(k for k in wrong.values() if k is not None)]
         raise ValueError(

@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from hyperface_lib.formats.files import require_file
+
 _DIGITS = b"0123456789"
 _LINES_AT_ONCE = 1 << 16
 
@@ -19,14 +21,12 @@ def read_record_index(path: str | Path) -> tuple[npt.NDArray[np.int64], npt.NDAr
     Lines may stand in any order, as parallel writers leave them. Raises FileNotFoundError, or ValueError naming the
     line that is no `key<TAB>offset` or whose key was there before.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no record index {path}.")
+    path = require_file(path, "a record index")
     text = path.read_bytes().replace(b"\r\n", b"\n")
     text += b"" if text.endswith(b"\n") or not text else b"\n"
     lines = text.count(b"\n")
     if not lines:
-        raise ValueError(f"{path} was expected to list records as `key<TAB>offset` and is empty.")
+        raise ValueError(f"{path}: records were expected as `key<TAB>offset`, found an empty file.")
     numbers = np.zeros(0, np.int64)
     # What is left without its digits shows whether the whole text has the one shape that can be read at once.
     if text.translate(None, _DIGITS) == b"\t\n" * lines:
@@ -39,7 +39,10 @@ def read_record_index(path: str | Path) -> tuple[npt.NDArray[np.int64], npt.NDAr
         keys, offsets = keys[order], offsets[order]
         again = np.flatnonzero(np.diff(keys) == 0)
         if len(again):
-            raise ValueError(f"{path} line {order[again[0] + 1] + 1}: key {keys[again[0]]} is there a second time.")
+            raise ValueError(
+                f"{path} line {order[again[0] + 1] + 1}: a key of its own was expected, "
+                f"found {keys[again[0]]} a second time."
+            )
     return np.ascontiguousarray(keys), np.ascontiguousarray(offsets)
 
 
@@ -57,4 +60,4 @@ def _wrong_line(path: Path, text: bytes) -> str:
         if len(fields) != 2 or not all(field.isdigit() and len(field) < 19 for field in fields):
             shown = repr(line[:60].decode("utf-8", "replace"))
             return f"{path} line {number}: `key<TAB>offset` was expected, found {shown}."
-    return f"{path} was expected to hold lines `key<TAB>offset`, and holds something else."
+    return f"{path}: lines `key<TAB>offset` were expected, found something else."

@@ -93,11 +93,11 @@ def pack_image(labels: float | Sequence[float], number: int, encoded: bytes) -> 
 def unpack_image(payload: bytes, where: str) -> ImageRecord:
     """Unpack the payload of an image; `where` stands in the ValueError for a payload too short for what it says."""
     if len(payload) < HEADER_BYTES:
-        raise ValueError(f"{where}: a header of {HEADER_BYTES} bytes was expected, the record holds {len(payload)}.")
+        raise ValueError(f"{where}: a header of {HEADER_BYTES} bytes was expected, found {len(payload)}.")
     flag, label, number, _ = _HEADER.unpack_from(payload)
     start = HEADER_BYTES + 4 * flag
     if start > len(payload):
-        raise ValueError(f"{where}: {flag} labels were announced, the record holds {len(payload)} bytes.")
+        raise ValueError(f"{where}: {flag} labels were expected, found {len(payload)} bytes in all.")
     labels = np.frombuffer(payload, "<f4", flag, HEADER_BYTES) if flag else np.asarray([label], np.float32)
     return ImageRecord(labels, number, payload[start:])
 
@@ -108,7 +108,7 @@ def _parts(buffer: Buffer, offset: int, name: str) -> Iterator[tuple[int, int, i
     place, inside = offset, False
     while True:
         if place + FRAME_BYTES > size:
-            raise ValueError(f"{name}, offset {place}: a record was expected, the file ends at {size}.")
+            raise ValueError(f"{name}, offset {place}: a record was expected, found the end of the file at {size}.")
         magic, word = _FRAME.unpack_from(buffer, place)
         if magic != MAGIC:
             raise ValueError(
@@ -121,13 +121,13 @@ def _parts(buffer: Buffer, offset: int, name: str) -> Iterator[tuple[int, int, i
         if kind in (FIRST, MIDDLE) and length % 4:
             raise ValueError(
                 f"{name}, offset {place}: a part that goes on was expected to hold a multiple of 4 bytes, "
-                f"it says {length}."
+                f"found {length}."
             )
         start = place + FRAME_BYTES
         if start + length > size:
             raise ValueError(
-                f"{name}, offset {place}: a record of {length} bytes was expected, the file ends after "
-                f"{size - start} of them."
+                f"{name}, offset {place}: a record of {length} bytes was expected, found {size - start} of them "
+                f"before the file ends."
             )
         yield start, length, kind
         if kind in (WHOLE, LAST):

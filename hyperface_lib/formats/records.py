@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
+from hyperface_lib.formats.files import require_file
 from hyperface_lib.formats.image_list import ImageList, read_image_list
 from hyperface_lib.formats.images import decode_image
 from hyperface_lib.formats.record_index import read_record_index
@@ -69,7 +70,7 @@ class RecordReader(Sequence[tuple[bytes, int]]):
         self.keys, self.offsets = keys[first:stop], offsets[first:stop]
         self._identity_offsets = offsets[stop:]
         if not len(self.keys):
-            raise ValueError(f"{self.path} was expected to hold images, and holds {len(keys)} records without one.")
+            raise ValueError(f"{self.path}: images were expected, found {len(keys)} records without one.")
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -116,8 +117,8 @@ class RecordReader(Sequence[tuple[bytes, int]]):
         listed = read_image_list(path)
         if not np.array_equal(np.sort(listed.numbers), self.keys):
             raise ValueError(
-                f"{path}: it was expected to list the {len(self)} images of {self.path.name} by key, "
-                f"and lists {len(listed.numbers)} others."
+                f"{path}: the {len(self)} images of {self.path.name} were expected by key, "
+                f"found a list of {len(listed.numbers)} others."
             )
         order = np.argsort(listed.numbers, kind="stable")
         return ImageList(listed.numbers[order], tuple(listed.paths[row] for row in order), listed.labels[order])
@@ -208,7 +209,7 @@ class RecordReader(Sequence[tuple[bytes, int]]):
         if len(keys) < stop or keys[stop - 1] != stop - 1:
             there = int(np.searchsorted(keys, stop)) - 1
             raise ValueError(
-                f"{self.path}: its header promises images 1 to {stop - 1}, and {there} of them are in the index."
+                f"{self.path}: images 1 to {stop - 1} were expected by its header, found {there} of them in the index."
             )
         # float32 has rounded the number: the first record without an image is where they end.
         while doubt and stop < len(keys) and stop < claimed + doubt and self._read(int(offsets[stop])).encoded:
@@ -266,11 +267,10 @@ class RecordReader(Sequence[tuple[bytes, int]]):
 
 
 def _map_file(path: Path) -> mmap.mmap:
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no record file {path}.")
+    require_file(path, "a record file")
     with path.open("rb") as file:
         if not path.stat().st_size:
-            raise ValueError(f"{path} was expected to hold records and is empty.")
+            raise ValueError(f"{path}: records were expected, found an empty file.")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
@@ -279,8 +279,8 @@ def _check_offsets(index: Path, offsets: npt.NDArray[np.int64], size: int) -> No
     if len(wrong):
         offset = int(offsets[wrong[0]])
         raise ValueError(
-            f"{index} was expected to point into {index.with_suffix('.rec').name} of {size} bytes, "
-            f"and points to offset {offset}: the file is cut, or the index is another file's."
+            f"{index}: offsets into {index.with_suffix('.rec').name} of {size} bytes were expected, found offset "
+            f"{offset}: the file is cut, or the index is another file's."
         )
 
 

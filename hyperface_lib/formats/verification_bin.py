@@ -13,26 +13,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from hyperface_lib.atomic import atomic_path
+from hyperface_lib.formats.files import require_file
 from hyperface_lib.formats.images import decode_image
 from hyperface_lib.formats.pair_set import PairSet
+from hyperface_lib.formats.plain_pickle import PlainPickleError, load_plain
 
 CROP_SIZE = 112
-
-# What a list of encoded images and a list of truth values is made of, as Python 2 and 3 and numpy 1 and 2 write it.
-_ALLOWED = frozenset(
-    {("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode")}
-    | {(f"numpy.{core}.multiarray", name) for core in ("core", "_core") for name in ("_reconstruct", "scalar")}
-    | {(f"numpy.{core}.numeric", "_frombuffer") for core in ("core", "_core")}
-)
-
-
-class _ListUnpickler(pickle.Unpickler):
-    """Unpickle lists, bytes, truth values and arrays of plain numbers, and nothing that can call."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _ALLOWED:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}, which a verification set has no use for")
-        return super().find_class(module, name)
 
 
 class EncodedImages(Sequence[npt.NDArray[np.uint8]]):
@@ -66,25 +52,27 @@ def read_verification_bin(path: str | Path, size: int | None = CROP_SIZE) -> Pai
     inside may hold lists, bytes, truth values and numpy arrays; anything else is refused before it can run. Raises
     FileNotFoundError, or ValueError naming the file and what was found in it.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no verification set {path}.")
-    content = path.read_bytes()
+    path = require_file(path, "a verification set")
     try:
-        loaded = _load(content)
-    except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ValueError(f"{path} was expected to be a verification set and is refused: {reason}.") from error
+        loaded = load_plain(path.read_bytes())
+    except PlainPickleError as error:
+        raise ValueError(f"{path}: a verification set (images and labels) was expected, found {error}.") from error
     if not isinstance(loaded, tuple | list) or len(loaded) != 2:
-        raise ValueError(f"{path} was expected to hold images and labels, found {_kind(loaded)}.")
+        raise ValueError(f"{path}: a list of images and one of labels were expected, found {_kind(loaded)}.")
     bins, labels = loaded
     if not isinstance(bins, list | tuple) or not isinstance(labels, list | tuple | np.ndarray):
-        raise ValueError(f"{path} was expected to hold two lists, found {_kind(bins)} and {_kind(labels)}.")
+        raise ValueError(f"{path}: two lists were expected, found {_kind(bins)} and {_kind(labels)}.")
+    if np.ndim(labels) != 1:
+        raise ValueError(f"{path}: one label a pair was expected, found an array {np.shape(labels)}.")
     if len(bins) != 2 * len(labels):
-        raise ValueError(f"{path} must hold two images a label, found {len(bins)} images and {len(labels)} labels.")
+        raise ValueError(
+            f"{path}: two images a label were expected, found {len(bins)} images and {len(labels)} labels."
+        )
     encoded = [_bytes(path, index, item) for index, item in enumerate(bins)]
-    if not all(isinstance(label, bool | np.bool_ | int | np.integer) and int(label) in (0, 1) for label in labels):
-        raise ValueError(f"{path} was expected to hold a true or false label for every pair, found others.")
+    for pair, label in enumerate(labels):
+        if not isinstance(label, bool | np.bool_ | int | np.integer) or label not in (0, 1):
+            found = str(label)[:20] if isinstance(label, int | float | np.number) else _kind(label)
+            raise ValueError(f"{path}, pair {pair}: a true or false label was expected, found {found}.")
     numbers = np.arange(2 * len(labels), dtype=np.int64).reshape(-1, 2)
     return PairSet(
         name=path.stem,
@@ -111,13 +99,6 @@ def write_verification_bin(path: str | Path, pairs: PairSet, quality: int = 95) 
     )
     with atomic_path(path) as temporary, temporary.open("wb") as file:
         pickle.dump((encoded, [bool(same) for same in pairs.is_same]), file, protocol=4)
-
-
-def _load(content: bytes) -> Any:
-    try:
-        return _ListUnpickler(io.BytesIO(content)).load()
-    except UnicodeDecodeError:  # written by Python 2
-        return _ListUnpickler(io.BytesIO(content), encoding="bytes").load()
 
 
 def _bytes(path: Path, index: int, item: Any) -> bytes:

@@ -114,7 +114,7 @@ def test_labels_that_no_folder_order_gives_are_kept(tmp_path: Path) -> None:
     # A folder for training stays a plain one: identities by name.
     assert read_image_folder(tmp_path / "faces").labels.tolist() == [0, 1, 1, 2]
     (tmp_path / "faces" / "000003" / "new.jpg").write_bytes(picture(0))
-    with pytest.raises(ValueError, match=r"images\.tsv lists 4 images and the folder holds 5"):
+    with pytest.raises(ValueError, match=r"images\.tsv: the 5 images .* were expected, found a list of 4"):
         open_image_set(tmp_path / "faces")
 
 
@@ -126,15 +126,15 @@ def test_a_list_of_others_gives_names_even_where_suffixes_lie(tmp_path: Path) ->
     assert tree(tmp_path / "faces")["Dan/side.PNG"] == items[1][0]
     assert open_image_set(tmp_path / "faces").labels.tolist() == [0, 1]
     (tmp_path / "train.tsv").write_text("0\tEve/front\t1\n1\tDan/side.PNG\t5\n")
-    with pytest.raises(ValueError, match=r"train\.tsv: label 5 is listed for key 1, train\.rec has 0"):
+    with pytest.raises(ValueError, match=r"train\.tsv: label 0 was expected for key 1 as in train\.rec, found 5"):
         convert(tmp_path, tmp_path / "other")
 
 
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ("0\tEve/1.jpg\t1\n1\tEve/1.jpg\t0\n", "own name, two are 'Eve"),
-        ("0\tEve/1.jpg\t1\n1\tEve/2.jpg\t0\n", "own name, two are 'Eve'"),
+        ("0\tEve/1.jpg\t1\n1\tEve/1.jpg\t0\n", "own name, found two called 'Eve"),
+        ("0\tEve/1.jpg\t1\n1\tEve/2.jpg\t0\n", "own name, found two called 'Eve'"),
         ("0\tEve/.1.jpg\t1\n1\tDan/2.jpg\t0\n", "'Eve/.1.jpg'"),
         ("0\t../x/1.jpg\t1\n1\tDan/2.jpg\t0\n", "line 1"),
         ("0\t/etc/1.jpg\t1\n1\tDan/2.jpg\t0\n", "line 1"),
@@ -213,7 +213,7 @@ def test_an_interrupted_conversion_goes_on_to_the_same_files(
 def test_an_unreadable_image_stops_or_is_noted(tmp_path: Path) -> None:
     cut = picture(3)[:-200]
     source = folder(tmp_path / "faces", {**NAMES, "Bo/cut.jpg": cut, "Bo/none.jpg": b""})
-    with pytest.raises(ValueError, match=r"faces/Bo/cut\.jpg is a corrupt or truncated image") as error:
+    with pytest.raises(ValueError, match=r"faces/Bo/cut\.jpg: a whole image was expected") as error:
         convert(source, tmp_path / "a.rec")
     assert "\n" not in str(error.value) and not (tmp_path / "a.rec").exists()
     done = convert(source, tmp_path / "a.rec", skip_unreadable=True)
@@ -221,7 +221,7 @@ def test_an_unreadable_image_stops_or_is_noted(tmp_path: Path) -> None:
     assert len(RecordReader(tmp_path / "a.rec")) == 5
     assert json.loads((tmp_path / "a.conversion.json").read_text())["skipped"]["2"] == done.skipped[2]
     assert RecordReader(tmp_path / "a.rec").identities == {0: "Ann", 1: "Bo", 2: "Zoe"}
-    with pytest.raises(ValueError, match=r"none\.jpg was expected to be an image"):
+    with pytest.raises(ValueError, match=r"none\.jpg: an image .*was expected"):
         convert(source, tmp_path / "b.rec", verify=False)
 
 
@@ -235,7 +235,7 @@ def test_a_destination_of_something_else_is_left_alone(tmp_path: Path) -> None:
             convert(source, target, to=kind)  # type: ignore[arg-type]
     convert(source, tmp_path / "a.rec")
     (source / "Ann" / "9.jpg").write_bytes(picture(99, size=(40, 40)))
-    with pytest.raises(ValueError, match=r"a\.rec holds images of .*faces with fingerprint"):
+    with pytest.raises(ValueError, match=r"a\.rec: images of .*faces with fingerprint"):
         convert(source, tmp_path / "a.rec")
     (tmp_path / "a.conversion.json").write_text("[]")
     with pytest.raises(ValueError, match=r"a\.conversion\.json was expected to describe a conversion"):
@@ -245,7 +245,7 @@ def test_a_destination_of_something_else_is_left_alone(tmp_path: Path) -> None:
 def test_what_is_asked_for_must_make_sense(tmp_path: Path) -> None:
     source = folder(tmp_path / "faces")
     for target, kind, words in (
-        (tmp_path / "x", None, "or else the layout: shards"),
+        (tmp_path / "x", None, "or else the layout, found neither: say shards"),
         (tmp_path / "x", "records", r"ends in \.rec"),
         (tmp_path / "x.rec", "shards", r"ends in \.rec"),
         (tmp_path / "x", "lmdb", "found 'lmdb'"),
@@ -266,7 +266,7 @@ class TestShards:
         convert(folder(tmp_path / "faces"), tmp_path / "s", to="shards")
         shard = tmp_path / "s" / "shard-000000.tar"
         shard.write_bytes(shard.read_bytes()[:700])
-        with pytest.raises(ValueError, match=r"shard-000000\.tar, offset 512: the file ends within '000000_000\.jpg'"):
+        with pytest.raises(ValueError, match=r"shard-000000\.tar, offset 512: .* were expected, found 188"):
             open_image_set(tmp_path / "s")
 
     @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:
 def test_a_missing_or_empty_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_image_folder(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="holds none"):
+    with pytest.raises(ValueError, match="found none"):
         read_image_folder(tmp_path)
     picture(tmp_path / "a" / "1.png")
     with pytest.raises(ValueError, match="'b'"):

@@ -42,7 +42,7 @@ def test_what_is_written_is_the_same_file(tmp_path: Path) -> None:
         (np.arange(6.0), r"found float64 \(6,\)"),
         (np.zeros((0, 3)), r"found float64 \(0, 3\)"),
         (np.ones((2, 3), int), r"found int64 \(2, 3\)"),
-        (np.array([{}], dtype=object), "cannot be read as numbers"),
+        (np.array([{}], dtype=object), "array of plain numbers was expected"),
     ],
 )
 def test_other_arrays_are_refused_by_name(tmp_path: Path, array: np.ndarray, words: str) -> None:
@@ -58,7 +58,7 @@ def test_cut_files_archives_and_missing_ones_are_named(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", np.ones((2, 2)))
     (tmp_path / "b.npz").rename(tmp_path / "b.npy")
     for name in ("a.npy", "b.npy"):
-        with pytest.raises(ValueError, match=f"{name} cannot be read as numbers"):
+        with pytest.raises(ValueError, match=rf"{name}: .* numbers (was|were) expected, found"):
             read_numpy_vectors(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         read_numpy_vectors(tmp_path / "nowhere.npy")
