@@ -13,10 +13,10 @@ from plotly.subplots import make_subplots
 from torch import nn
 
 from hyperface_lib.losses.curves import target_cosine_curve
+from hyperface_lib.plots.explorer.callbacks import Marshal
+from hyperface_lib.plots.explorer.figure import SharedFigure
 from hyperface_lib.plots.explorer.pacing import running_loop
-from hyperface_lib.plots.margins.callbacks import Marshal
 from hyperface_lib.plots.margins.controls import SettingsControls, in_rows, slider
-from hyperface_lib.plots.margins.figure import SharedFigure
 from hyperface_lib.plots.margins.settings import OPTIONS, MarginSettings
 from hyperface_lib.plots.theme import BLUE, GREY, TEMPLATE_NAME, VERMILION, rounded, translucent
 

@@ -15,10 +15,10 @@ from torch import nn
 
 from hyperface_lib.losses import CosineHead
 from hyperface_lib.losses.curves import target_cosine_curve, target_gradient_curve
+from hyperface_lib.plots.explorer.callbacks import Marshal
+from hyperface_lib.plots.explorer.figure import SharedFigure
 from hyperface_lib.plots.explorer.pacing import running_loop
-from hyperface_lib.plots.margins.callbacks import Marshal
 from hyperface_lib.plots.margins.controls import LossButtons, SettingsControls, in_rows, slider
-from hyperface_lib.plots.margins.figure import SharedFigure
 from hyperface_lib.plots.margins.settings import OPTIONS, MarginSettings
 from hyperface_lib.plots.theme import BLACK, GREY, TEMPLATE_NAME, color_of, rounded
 

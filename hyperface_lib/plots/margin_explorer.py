@@ -9,11 +9,11 @@ import ipywidgets
 import plotly.graph_objects as go
 import traitlets
 
+from hyperface_lib.plots.explorer.callbacks import Marshal
+from hyperface_lib.plots.explorer.figure import SharedFigure
+from hyperface_lib.plots.explorer.live import LiveTask
 from hyperface_lib.plots.explorer.pacing import Stretch, running_loop
-from hyperface_lib.plots.margins.callbacks import Marshal
 from hyperface_lib.plots.margins.controls import TrainingControls
-from hyperface_lib.plots.margins.figure import SharedFigure
-from hyperface_lib.plots.margins.live import LiveTask
 from hyperface_lib.plots.margins.picture import ToyFrame, describe, draw, show
 from hyperface_lib.plots.margins.settings import MarginSettings
 from hyperface_lib.plots.margins.training import ToyTraining

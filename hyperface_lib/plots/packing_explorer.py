@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
-import threading
 import time
 from collections.abc import Callable
 
@@ -12,19 +10,17 @@ import ipywidgets
 import numpy as np
 import plotly.graph_objects as go
 
+from hyperface_lib.plots.explorer.callbacks import Marshal
 from hyperface_lib.plots.explorer.controls import LARGEST_DIMENSION, UMAP_VIEW, Controls
+from hyperface_lib.plots.explorer.figure import SharedFigure
 from hyperface_lib.plots.explorer.following import LayoutFollower
+from hyperface_lib.plots.explorer.live import LiveTask
 from hyperface_lib.plots.explorer.pacing import Paced, running_loop
 from hyperface_lib.plots.explorer.picture import Frame, describe, draw, nearest_bars, progress_curve, show
-from hyperface_lib.plots.explorer.reports import DrawnReports, LiveFigure
 from hyperface_lib.plots.explorer.session import LivePacking
 from hyperface_lib.plots.explorer.views import PrincipalView, SphereView, UmapView, View
 from hyperface_lib.sphere import PackingRun
 
-# One slice of work on the kernel's loop: short enough that sliders and the pause button answer at once.
-_SLICE_SECONDS = 0.03
-# So long a frame may go unanswered, by a browser that is gone or a figure nobody has opened.
-_PATIENCE_SECONDS = 3.0
 # Sliders that follow a schedule are moved this often: more would take them out of the reader's hand.
 _SLIDER_SECONDS = 0.5
 
@@ -61,10 +57,8 @@ class PackingExplorer:
         steps_per_frame: int = 4,
     ) -> None:
         self._loop = running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._frame_seconds = 1.0 / frames_per_second
-        self._steps_per_frame = steps_per_frame
-        self._syncing_thread: int | None = None
+        self._pace = (frames_per_second, steps_per_frame)
+        self._marshal = Marshal(self._loop, self._say)
         self._sliders_moved = 0.0
         # How many frames have been drawn.
         self.frames = 0
@@ -77,17 +71,12 @@ class PackingExplorer:
         self._restart()
 
     @functools.cached_property
-    def figure_widget(self) -> LiveFigure:
+    def figure_widget(self) -> SharedFigure:
         """The live picture, made when first asked for.
 
         Late and from a complete figure: one built empty, or changed before it is on the screen, may stay blank.
         """
-        return LiveFigure(self.figure())
-
-    @functools.cached_property
-    def _reports(self) -> DrawnReports:
-        assert self._loop is not None
-        return DrawnReports(self.figure_widget, self._loop)
+        return SharedFigure(self.figure())
 
     @functools.cached_property
     def ui(self) -> ipywidgets.VBox:
@@ -102,7 +91,7 @@ class PackingExplorer:
     @property
     def is_running(self) -> bool:
         """Whether the live task is at work."""
-        return self._task is not None and not self._task.done()
+        return "_task" in self.__dict__ and self._task.is_running
 
     def advance(self, steps: int) -> float:
         """Take `steps` steps now and return the smallest angle in degrees; the same on every run with one seed."""
@@ -122,11 +111,18 @@ class PackingExplorer:
             for widget in (self.ui, *self.ui.children):
                 widget.close()
 
-    # What the controls do. Messages may arrive on another thread than the kernel's: callbacks hop to the loop that
-    # owns the run.
+    @functools.cached_property
+    def _task(self) -> LiveTask:
+        assert self._loop is not None
+        pace = self._pace
+        return LiveTask(
+            self.figure_widget, self._loop, self._step, self._draw_live, self._ended, *pace, "packing explorer"
+        )
+
+    # What the controls do.
 
     def _connect(self) -> None:
-        controls, packing = self.controls, self._packing
+        controls, packing, callback = self.controls, self._packing, self._marshal.callback
         for control, action in (
             (controls.n_slider, self._restart),
             (controls.dimension_slider, self._restart),
@@ -138,27 +134,10 @@ class PackingExplorer:
             (controls.view_choice, self._change_view),
             (controls.run_button, self._toggle),
         ):
-            control.observe(self._marshalled(action), "value")
-        controls.step_button.on_click(self._marshalled(lambda: self.advance(1)))
-        controls.reset_button.on_click(self._marshalled(self._restart))
-        controls.elsewhere_button.on_click(self._marshalled(self._start_elsewhere))
-
-    def _marshalled(self, action: Callable[[], object]) -> Callable[[object], None]:
-        def guarded() -> None:
-            try:
-                action()
-            except ValueError as problem:
-                self._say(problem)
-
-        def on_event(_event: object) -> None:
-            if self._syncing_thread == threading.get_ident():
-                return
-            if self._loop is None:
-                guarded()
-            else:
-                self._loop.call_soon_threadsafe(guarded)
-
-        return on_event
+            control.observe(callback(action), "value")
+        controls.step_button.on_click(callback(lambda: self.advance(1)))
+        controls.reset_button.on_click(callback(self._restart))
+        controls.elsewhere_button.on_click(callback(self._start_elsewhere))
 
     def _restart(self) -> None:
         controls = self.controls
@@ -190,47 +169,24 @@ class PackingExplorer:
             self._draw()
         elif not self.is_running and self._loop is not None:
             self._packing.go_on()
-            self._task = self._loop.create_task(self._drive(), name="packing explorer")
-        self._set(self.controls.run_button, description="pause" if self.is_running else "run")
+            self._task.start()
+        self._marshal.set(self.controls.run_button, description="pause" if self.is_running else "run")
 
     def _pause(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        if "_task" in self.__dict__:
+            self._task.stop()
 
-    async def _drive(self) -> None:
-        """Step and draw until paused or done, giving the loop back between slices.
+    def _step(self) -> bool:
+        if not self._packing.is_over:
+            self._packing.take(1)
+        return not self._packing.is_over
 
-        A frame is sent when the browser has drawn the one before: a slow one would otherwise be buried in frames and
-        answer minutes late. Stepping goes on meanwhile.
-        """
-        task, last_frame = asyncio.current_task(), 0.0
-        drawn = asyncio.Event()
-        drawn.set()
-        try:
-            while not self._packing.is_over:
-                started = time.perf_counter()
-                for _ in range(self._steps_per_frame):
-                    self._packing.take(1)
-                    if time.perf_counter() - started > _SLICE_SECONDS or self._packing.is_over:
-                        break
-                if drawn.is_set() or time.perf_counter() - last_frame > _PATIENCE_SECONDS:
-                    drawn.clear()
-                    self._draw_live()
-                    self._reports.when_drawn(drawn.set)
-                    last_frame = time.perf_counter()
-                await asyncio.sleep(max(0.001, self._frame_seconds - (time.perf_counter() - started)))
-            self._rest(task)
-        except (ValueError, RuntimeError) as problem:
-            self._rest(task)
-            self._say(problem)
-
-    def _rest(self, task: asyncio.Task[None] | None) -> None:
-        """Release the button at the end of `task` and show what it has left."""
-        if self._task is task:
-            self._task = None
-        self._set(self.controls.run_button, value=False, description="run")
+    def _ended(self, problem: Exception | None) -> None:
+        """Release the button and show what has been reached."""
+        self._marshal.set(self.controls.run_button, value=False, description="run")
         self._draw()
+        if problem is not None:
+            self._say(problem)
 
     # The picture.
 
@@ -284,19 +240,10 @@ class PackingExplorer:
         """Let temperature and step length show what the schedule has made of them."""
         temperature = self.run.temperature
         if temperature is not None:
-            self._set(self.controls.temperature_slider, value=temperature)
-        self._set(self.controls.temperature_slider, disabled=temperature is None)
-        self._set(self.controls.step_slider, value=self.run.step_radians)
+            self._marshal.set(self.controls.temperature_slider, value=temperature)
+        self._marshal.set(self.controls.temperature_slider, disabled=temperature is None)
+        self._marshal.set(self.controls.step_slider, value=self.run.step_radians)
         self._sliders_moved = time.perf_counter()
 
     def _say(self, problem: Exception) -> None:
         self.controls.readout.value = f"<b>{problem}</b>"
-
-    def _set(self, control: ipywidgets.Widget, **values: object) -> None:
-        """Change a control without hearing of it as if the reader had."""
-        self._syncing_thread = threading.get_ident()
-        try:
-            for name, value in values.items():
-                setattr(control, name, value)
-        finally:
-            self._syncing_thread = None

@@ -30,6 +30,7 @@ class LiveTask:
         ended: Callable[[Exception | None], None],
         frames_per_second: float,
         steps_per_frame: int,
+        name: str = "live figure",
     ) -> None:
         self._loop = loop
         self._reports = DrawnReports(widget, loop)
@@ -38,6 +39,7 @@ class LiveTask:
         self._ended = ended
         self._frame_seconds = 1.0 / frames_per_second
         self._steps_per_frame = steps_per_frame
+        self._name = name
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -48,7 +50,7 @@ class LiveTask:
     def start(self) -> None:
         """Begin, unless it has begun."""
         if not self.is_running:
-            self._task = self._loop.create_task(self._drive(), name="margin explorer")
+            self._task = self._loop.create_task(self._drive(), name=self._name)
 
     def stop(self) -> None:
         """Stop after the present slice."""
