@@ -10,7 +10,15 @@ from hyperface_lib.evaluation.bootstrap import (
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
 from hyperface_lib.evaluation.exclude_leaks import Exclusion, exclude_leaks
 from hyperface_lib.evaluation.exclusion_policies import DropIdentities, DropImages, ExclusionPolicy
-from hyperface_lib.evaluation.factors import FactorCurve, factor_curve, factor_curve_of_vectors
+from hyperface_lib.evaluation.factors import (
+    FactorCurve,
+    FactorPictures,
+    factor_curve,
+    factor_curve_of_pictures,
+    factor_curve_of_vectors,
+    factor_curves,
+    factor_pictures,
+)
 from hyperface_lib.evaluation.generation_scores import (
     GenerationScores,
     PackedScores,
@@ -36,10 +44,13 @@ from hyperface_lib.evaluation.leak_table import COMPARISONS, LeakRow, LeakTable,
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
 from hyperface_lib.evaluation.people import people_of
 from hyperface_lib.evaluation.published import PublishedRow, load_published
+from hyperface_lib.evaluation.ranking import Ranking, competition_ranks, rank_models
 from hyperface_lib.evaluation.recipes import Recipe, recipe_of_metadata
 from hyperface_lib.evaluation.repeats import averages_over_option, over_seeds, seed_averages
+from hyperface_lib.evaluation.report import comparison_table
+from hyperface_lib.evaluation.report_parts import Failure, Report, ReportGroup, ReportRow, Value
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
-from hyperface_lib.evaluation.suite import Suite, load_suite
+from hyperface_lib.evaluation.suite import Suite, is_ijb, load_ijb, load_suite
 from hyperface_lib.evaluation.table import (
     FIVE_BENCHMARKS,
     BenchmarkTable,
@@ -64,6 +75,8 @@ __all__ = [
     "Exclusion",
     "ExclusionPolicy",
     "FactorCurve",
+    "FactorPictures",
+    "Failure",
     "FoldRate",
     "GenerationScores",
     "HardPairs",
@@ -78,11 +91,16 @@ __all__ = [
     "PairScores",
     "Pooling",
     "PublishedRow",
+    "Ranking",
     "Recipe",
+    "Report",
+    "ReportGroup",
+    "ReportRow",
     "RocCurve",
     "Row",
     "Suite",
     "Templates",
+    "Value",
     "Verification",
     "VerificationIntervals",
     "accuracies",
@@ -90,13 +108,18 @@ __all__ = [
     "averages_over_option",
     "bootstrap_verification",
     "borda_count",
+    "comparison_table",
+    "competition_ranks",
     "embed_crops",
     "embed_with_mirror",
     "enrol",
     "evaluate",
     "exclude_leaks",
     "factor_curve",
+    "factor_curve_of_pictures",
     "factor_curve_of_vectors",
+    "factor_curves",
+    "factor_pictures",
     "find_leaks",
     "frechet_distance",
     "frechet_floor",
@@ -106,8 +129,10 @@ __all__ = [
     "identify_open_set",
     "impostor_threshold_cosine",
     "intra_class_cosine",
+    "is_ijb",
     "leak_table",
     "leave_one_out_rank1",
+    "load_ijb",
     "load_published",
     "load_suite",
     "mean_rate_at",
@@ -115,6 +140,7 @@ __all__ = [
     "over_seeds",
     "people_of",
     "pool_templates",
+    "rank_models",
     "recipe_of_metadata",
     "roc_curve",
     "roc_of_scores",
