@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from hyperface_lib.formats.ijb_inspection import describe_ijb
 from hyperface_lib.formats.image_folder import read_image_folder
@@ -23,7 +24,7 @@ from hyperface_lib.formats.inspection import (
 from hyperface_lib.formats.numpy_vectors import norm_of, open_numpy_array, row_lengths
 from hyperface_lib.formats.pairs import PairList, parse_pairs, read_pairs
 from hyperface_lib.formats.record_io import record_starts
-from hyperface_lib.formats.records import RecordReader
+from hyperface_lib.formats.records import EXACT_LABELS, RecordReader
 from hyperface_lib.formats.verification_bin import EncodedImages, read_verification_bin
 
 
@@ -78,7 +79,9 @@ def describe_records(path: Path) -> Inspection | None:
         **_side_files(file),
         **survey.facts,
     }
-    problems = identity_problems(labels) + survey.problems
+    problems = identity_problems(labels) + _label_problems(labels) + survey.problems
+    if records.bytes_not_indexed:
+        problems.append(f"{records.bytes_not_indexed} bytes lie behind the last record of the index: is it cut?")
     try:
         facts["names"] = "none" if records.listed is None else list(records.identities.values())[:3]
     except ValueError as problem:
@@ -213,6 +216,19 @@ DESCRIBERS: tuple[Describer, ...] = (
     describe_array,
     describe_image,
 )
+
+
+def _label_problems(labels: npt.NDArray[np.int64]) -> list[str]:
+    """Name labels that float32 may have rounded or that are no identity's."""
+    problems = []
+    negative = int((labels < 0).sum())
+    if negative:
+        problems.append(f"{negative} of {len(labels)} images have a negative label, the least {labels.min()}.")
+    if labels.max() > EXACT_LABELS:
+        problems.append(
+            f"Labels reach {labels.max()}, and float32 is exact to {EXACT_LABELS}: identities may have become one."
+        )
+    return problems
 
 
 def _whole_records(file: Path) -> int:

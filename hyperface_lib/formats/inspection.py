@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,8 +153,10 @@ def identity_problems(labels: npt.NDArray[np.int64]) -> list[str]:
 
 
 def _kind_and_mode(content: bytes) -> tuple[str, str]:
-    with Image.open(io.BytesIO(content)) as image:
-        return image.format or "image", image.mode
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with Image.open(io.BytesIO(content)) as image:
+            return image.format or "image", image.mode
 
 
 def _counted(counter: Counter[str]) -> str:

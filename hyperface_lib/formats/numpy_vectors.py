@@ -41,7 +41,8 @@ def read_numpy_vectors(path: str | Path) -> NumpyVectors:
     array = open_numpy_array(path)
     if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
         raise ValueError(f"{path}: vectors (n, d) of floating-point numbers were expected, found {describe(array)}.")
-    vectors = np.array(array, dtype=np.float32)
+    with np.errstate(all="ignore"):  # what float32 cannot hold becomes infinity, and is named below
+        vectors = np.array(array, dtype=np.float32)
     lengths = row_lengths(vectors)
     wrong = np.flatnonzero(~np.isfinite(lengths) | (lengths == 0))
     if len(wrong):
@@ -62,7 +63,8 @@ def open_numpy_array(path: Path) -> npt.NDArray[np.generic]:
     try:
         wanted, found = _lengths(path)
         array = np.load(path, mmap_mode="r", allow_pickle=False) if found >= wanted else None
-    except (ValueError, OSError, EOFError, OverflowError) as problem:
+    # The header is a Python literal: on hostile bytes its parsers raise almost anything.
+    except Exception as problem:
         reason = " ".join(str(problem).split()).rstrip(".")
         raise ValueError(f"{path}: an array of plain numbers was expected, found: {reason}.") from problem
     if array is None:
@@ -91,7 +93,8 @@ def describe(array: npt.NDArray[np.generic]) -> str:
 def row_lengths(array: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """Return the Euclidean length of every row, (n,), block by block: the array may be larger than the memory."""
     blocks = (array[start : start + _ROWS_AT_ONCE] for start in range(0, len(array), _ROWS_AT_ONCE))
-    return np.concatenate([np.linalg.norm(np.asarray(block, np.float64), axis=1) for block in blocks])
+    with np.errstate(all="ignore"):  # signalling NaN in files of others
+        return np.concatenate([np.linalg.norm(np.asarray(block, np.float64), axis=1) for block in blocks])
 
 
 def norm_of(lengths: npt.NDArray[np.float64]) -> Literal["unit", "raw"]:

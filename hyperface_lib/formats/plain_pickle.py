@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,15 @@ def load_plain(content: bytes) -> Any:
 
 class _PlainUnpickler(pickle._Unpickler):  # type: ignore[misc, name-defined, unused-ignore]
     """Stands in for each function that a pickle of plain arrays calls with one that takes nothing else."""
+
+    dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined, unused-ignore]
+
+    def load_bytearray8(self) -> None:
+        """Read a byte array as bytes, without reserving its length first."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(self.read(length))
+
+    dispatch[pickle.BYTEARRAY8[0]] = load_bytearray8
 
     def find_class(self, module: str, name: str) -> Any:
         found = _STAND_INS.get((module, name))

@@ -45,7 +45,8 @@ class RecordReader(Sequence[tuple[bytes, int]]):
     images) the keys behind them. layout "flat": every record is an image (im2rec, CVLface). Which it is, record 0 says.
     Images are ordered by key; `keys` (n,) and `offsets` (n,) are int64. Keys come from the `.idx` beside the file, or
     without one from the order of the records, for which the file is scanned. A record with several labels counts
-    with its first. The file is mapped, not loaded; readers may be sent to worker processes.
+    with its first. The file is mapped, not loaded; readers may be sent to worker processes. `bytes_not_indexed` counts
+    what lies behind the last record of the index, as where the index was cut.
 
     Raises FileNotFoundError, or ValueError in one sentence naming the file and the offset of what is wrong: a cut file,
     an index of another file, a header that promises more images than there are.
@@ -63,7 +64,8 @@ class RecordReader(Sequence[tuple[bytes, int]]):
             offsets = _scan(self._map, self.path, progress)
             keys = np.arange(len(offsets), dtype=np.int64)
         # The record that lies last says whether the file is whole.
-        read_frame(self._map, int(offsets.max()), str(self.path))
+        _, end = read_frame(self._map, int(offsets.max()), str(self.path))
+        self.bytes_not_indexed = max(0, len(self._map) - end)
         header = self._header(keys, offsets)
         self.layout: Literal["insightface", "flat"] = "flat" if header is None else "insightface"
         first, stop = (0, len(keys)) if header is None else (1, self._images_end(header, keys, offsets))
