@@ -1,5 +1,6 @@
 """Functions that return plotly figures in one house style, and the live explorers built on them."""
 
+from hyperface_lib.plots.benchmark_figure import benchmark_table_figure
 from hyperface_lib.plots.capacity import accumulation_curves, capacity_curves
 from hyperface_lib.plots.curves import roc_curves, roc_points, running_mean, training_curves
 from hyperface_lib.plots.det import det_curves, det_points
@@ -31,6 +32,7 @@ __all__ = [
     "angle_concentration",
     "angle_histograms",
     "benchmark_table",
+    "benchmark_table_figure",
     "capacity_curves",
     "color_of",
     "contact_edges",
