@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hyperface_lib.embedding.alignment import align_face
 from hyperface_lib.embedding.backbones import backbone_names, create_backbone
 from hyperface_lib.embedding.backbones_layouts import load_backbone
 from hyperface_lib.embedding.load import load_embedder
@@ -22,6 +23,7 @@ __all__ = [
     "PhotographProblem",
     "PhotographVectors",
     "Recogniser",
+    "align_face",
     "backbone_names",
     "create_backbone",
     "embed_photographs",

@@ -40,6 +40,15 @@ from hyperface_lib.evaluation.identification import (
     mean_rate_at,
     search_distractors,
 )
+from hyperface_lib.evaluation.ijb import IjbResult, IjbScores, evaluate_ijb, score_ijb
+from hyperface_lib.evaluation.ijb_features import IjbFeatures, ImageProblem, embed_ijb
+from hyperface_lib.evaluation.ijb_scores import (
+    IjbIdentification,
+    IjbVerification,
+    identify_templates,
+    pair_cosines,
+    verify_templates,
+)
 from hyperface_lib.evaluation.leak_table import COMPARISONS, LeakRow, LeakTable, impostor_threshold_cosine, leak_table
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
 from hyperface_lib.evaluation.people import people_of
@@ -81,6 +90,12 @@ __all__ = [
     "GenerationScores",
     "HardPairs",
     "Identification",
+    "IjbFeatures",
+    "IjbIdentification",
+    "IjbResult",
+    "IjbScores",
+    "IjbVerification",
+    "ImageProblem",
     "Interval",
     "LeakRow",
     "LeakTable",
@@ -111,9 +126,11 @@ __all__ = [
     "comparison_table",
     "competition_ranks",
     "embed_crops",
+    "embed_ijb",
     "embed_with_mirror",
     "enrol",
     "evaluate",
+    "evaluate_ijb",
     "exclude_leaks",
     "factor_curve",
     "factor_curve_of_pictures",
@@ -127,6 +144,7 @@ __all__ = [
     "hardest_pairs",
     "identify",
     "identify_open_set",
+    "identify_templates",
     "impostor_threshold_cosine",
     "intra_class_cosine",
     "is_ijb",
@@ -138,6 +156,7 @@ __all__ = [
     "mean_rate_at",
     "nearest_rows",
     "over_seeds",
+    "pair_cosines",
     "people_of",
     "pool_templates",
     "rank_models",
@@ -145,10 +164,12 @@ __all__ = [
     "roc_curve",
     "roc_of_scores",
     "score_generated",
+    "score_ijb",
     "score_packed",
     "score_pairs",
     "search_distractors",
     "seed_averages",
     "tpr_at_fpr",
     "verify",
+    "verify_templates",
 ]

@@ -8,10 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from hyperface_lib.evaluation.rendered_cache import rendered_set
-from hyperface_lib.formats import PairSet, read_pairs, read_verification_bin
+from hyperface_lib.formats import IjbMeta, PairSet, read_ijb, read_pairs, read_verification_bin
 
 RENDERED_SIZES = (64, 112)
 FULL_PAIRS, FULL_PAIRS_CFP_FP = 6000, 7000
+IJB = "ijb:"
 _INSIGHTFACE_NAMES = {"lfw": "lfw", "cplfw": "cplfw", "agedb_30": "agedb", "calfw": "calfw", "cfp_fp": "cfp-fp"}
 SetLoader = Callable[[int, bool], PairSet]
 """Image size in pixels and whether to show progress -> the pair set."""
@@ -53,12 +54,25 @@ class Suite:
         return cls(name, loaders)
 
 
+def is_ijb(spec: str) -> bool:
+    """Say whether a suite is a benchmark of templates, "ijb:FOLDER": `load_ijb` reads it, `evaluate_ijb` scores it."""
+    return spec.startswith(IJB)
+
+
+def load_ijb(spec: str) -> IjbMeta:
+    """Read the lists of "ijb:FOLDER": IJBB, IJBC or their root, errors as `read_ijb`; ValueError for another suite."""
+    if not is_ijb(spec):
+        raise ValueError(f"A suite ijb:FOLDER was expected, found {spec!r}.")
+    return read_ijb(Path(spec.removeprefix(IJB)).expanduser())
+
+
 def load_suite(spec: str, pairs: int = FULL_PAIRS) -> Suite:
     """Find a suite by its name; nothing is rendered or read yet, except the list of a `pairs:` folder.
 
     spec: "rendered" (five benchmarks), "rendered-factors" (four factor sets), one of these sets by name, or
     "pairs:FOLDER" (FOLDER/pairs.txt and its images in FOLDER/images: whole photographs, or a path to a pair list).
     "insightface:FOLDER" reads the verification sets (*.bin) of a folder, the field's five first and under its names.
+    "ijb:FOLDER" is no suite of pairs: see `load_ijb`.
     pairs: how many pairs a rendered set has; 6000 is the full size (7000 for cfp-fp), 600 a quick one. Raises
     ValueError for any other name, naming those there are, and FileNotFoundError for a missing folder.
     """
@@ -81,8 +95,9 @@ def load_suite(spec: str, pairs: int = FULL_PAIRS) -> Suite:
     names = {**groups, **single}.get(spec)
     if names is None:
         raise ValueError(
-            f"There is no suite {spec!r}: expected {', '.join([*groups, *single])}, pairs:FOLDER for photographs or "
-            "insightface:FOLDER for .bin files."
+            f"There is no suite of pairs {spec!r}: expected {', '.join([*groups, *single])}, pairs:FOLDER for "
+            "photographs or insightface:FOLDER for .bin files; ijb:FOLDER is of templates, read by `load_ijb` and "
+            "scored by `evaluate_ijb`."
         )
     return Suite(spec, {name: partial(_rendered, name, _full_size(name, pairs)) for name in names})
 
