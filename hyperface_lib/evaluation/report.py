@@ -64,7 +64,7 @@ def comparison_table(
             ReportRow(row.name, PUBLISHED, values, identities=row.identities, images=row.images)
         )
     groups = tuple(
-        _group(recipe, family, rows, remarks_on_group(known, recipe, source, rows))
+        _group(recipe, source, family, rows, remarks_on_group(known, recipe, source, rows))
         for (recipe, source, family), rows in entries.items()
     )
     return Report(groups, remarks_on_report(groups, own, known, left_out), tuple(failures))
@@ -96,7 +96,9 @@ def _family(row: Row) -> str:
     return f"suite {row.suite}"
 
 
-def _group(recipe: Recipe, family: str, rows: Sequence[ReportRow], remarks: tuple[str, ...]) -> ReportGroup:
+def _group(
+    recipe: Recipe, source: str, family: str, rows: Sequence[ReportRow], remarks: tuple[str, ...]
+) -> ReportGroup:
     names = list(dict.fromkeys(name for row in rows for name in row.values))
     rates = tuple(name for name in RATES if name in names)
     five = tuple(family + name for name in FIVE_BENCHMARKS)
@@ -142,7 +144,9 @@ def _group(recipe: Recipe, family: str, rows: Sequence[ReportRow], remarks: tupl
                 best[name] = max(values)
         if len(averages) > 1:
             best["average"] = max(round(value, digits) for value in averages.values())
-    title = f"{_family_title(family, columns)}, recipe {recipe.name}"
+    title = f"{_family_title(family, columns)}, recipe {recipe.name}" + (
+        f" ({source.partition(',')[0]})" if source else ""
+    )
     return ReportGroup(title, recipe, columns, rates, averaged, tuple(placed), best, digits, reason, remarks)
 
 

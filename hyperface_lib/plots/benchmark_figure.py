@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from html import escape
 
 import plotly.graph_objects as go
@@ -10,7 +12,8 @@ from plotly.subplots import make_subplots
 from hyperface_lib.evaluation import FIVE_BENCHMARKS, Report, ReportGroup, ReportRow
 from hyperface_lib.plots.theme import BLACK, TEMPLATE_NAME, color_of, rounded
 
-_ROW_PIXELS, _PANEL_PIXELS, _TOP_PIXELS, _BOTTOM_PIXELS = 26, 96, 90, 90
+_ROW_PIXELS, _PANEL_PIXELS, _TOP_PIXELS, _BOTTOM_PIXELS = 34, 96, 90, 130
+_LIFT = 0.13
 _FILLED, _OPEN = "circle", "circle-open"
 
 
@@ -20,17 +23,17 @@ def benchmark_table_figure(report: Report, title: str = "") -> go.Figure:
     Rows measured here are filled, published ones open. Every group has a panel and an axis of its own, because nothing
     is compared across groups. Raises ValueError when no group holds an accuracy.
     """
-    groups = [group for group in report.groups if group.columns]
-    if not groups:
+    panels = [(group, _drawn(group)) for group in report.groups if _drawn(group)]
+    if not panels:
         raise ValueError("A figure of benchmarks needs at least one accuracy, found none.")
-    heights = [_ROW_PIXELS * len(group.rows) for group in groups]
-    inner = sum(heights) + _PANEL_PIXELS * (len(groups) - 1)
+    heights = [_ROW_PIXELS * len(rows) for _, rows in panels]
+    inner = sum(heights) + _PANEL_PIXELS * (len(panels) - 1)
     figure = make_subplots(
-        rows=len(groups),
+        rows=len(panels),
         cols=1,
         row_heights=heights,
-        vertical_spacing=_PANEL_PIXELS / inner if len(groups) > 1 else None,
-        subplot_titles=[_panel_title(group) for group in groups],
+        vertical_spacing=_PANEL_PIXELS / inner if len(panels) > 1 else None,
+        subplot_titles=[_panel_title(group) for group, _ in panels],
     )
     figure.update_layout(
         template=TEMPLATE_NAME,
@@ -41,21 +44,21 @@ def benchmark_table_figure(report: Report, title: str = "") -> go.Figure:
         legend={"orientation": "h", "yref": "container", "y": 0.0, "yanchor": "bottom"},
     )
     named: set[str] = set()
-    for number, group in enumerate(groups, start=1):
-        for trace in _traces(group):
+    for number, (group, rows) in enumerate(panels, start=1):
+        for trace in _traces(group, rows):
             trace.showlegend = trace.name not in named
             named.add(trace.name)
             figure.add_trace(trace, row=number, col=1)
-        places = list(range(len(group.rows)))
+        places = list(range(len(rows)))
         figure.update_yaxes(
             tickvals=places,
-            ticktext=[escape(row.model) for row in group.rows],
-            range=[len(group.rows) - 0.4, -0.6],
+            ticktext=[escape(row.model) for row in rows],
+            range=[len(rows) - 0.4, -0.6],
             row=number,
             col=1,
         )
         figure.update_xaxes(title_text="10-fold accuracy (%)", row=number, col=1)
-        for place, row in zip(places, group.rows, strict=True):
+        for place, row in zip(places, rows, strict=True):
             figure.add_annotation(
                 x=1.01,
                 xref="x domain" if number == 1 else f"x{number} domain",
@@ -68,8 +71,12 @@ def benchmark_table_figure(report: Report, title: str = "") -> go.Figure:
     return figure
 
 
+def _drawn(group: ReportGroup) -> tuple[ReportRow, ...]:
+    return tuple(row for row in group.rows if any(name in row.values for name in group.columns))
+
+
 def _panel_title(group: ReportGroup) -> str:
-    return escape(group.title) + ("" if group.is_ranked else " (not ranked)")
+    return escape(group.title) + ("" if group.is_ranked else ", not ranked")
 
 
 def _rank_text(row: ReportRow) -> str:
@@ -77,17 +84,19 @@ def _rank_text(row: ReportRow) -> str:
     return ", ".join([*ranks, *([] if row.borda is None else [f"Borda {row.borda:g} ({row.borda_rank}.)"])])
 
 
-def _traces(group: ReportGroup) -> list[go.Scatter]:
+def _traces(group: ReportGroup, rows: Sequence[ReportRow]) -> list[go.Scatter]:
     traces = []
     for column, name in enumerate(group.columns):
-        there = [(place, row) for place, row in enumerate(group.rows) if name in row.values]
-        spreads = [row.values[name].std or 0.0 for _, row in there]
+        there = [(place, row) for place, row in enumerate(rows) if name in row.values]
+        spreads = [math.nan if row.values[name].std is None else row.values[name].std for _, row in there]
+        # Dots of one row stand a little apart, so that their bars can be told from each other.
+        lift = _LIFT * (column - (len(group.columns) - 1) / 2)
         traces.append(
             go.Scatter(
                 x=rounded([row.values[name].percent for _, row in there], 3),
-                y=[place for place, _ in there],
+                y=rounded([place + lift for place, _ in there], 3),
                 error_x={"type": "data", "array": rounded(spreads, 3), "thickness": 1.2, "width": 3}
-                if any(spreads)
+                if not all(math.isnan(spread) for spread in spreads)
                 else None,
                 mode="markers",
                 name=name,
@@ -101,7 +110,7 @@ def _traces(group: ReportGroup) -> list[go.Scatter]:
                 hovertemplate="%{customdata[0]} (%{customdata[1]})<br>%{x:.2f} %<extra>" + escape(name) + "</extra>",
             )
         )
-    averaged = [(place, row) for place, row in enumerate(group.rows) if row.average is not None]
+    averaged = [(place, row) for place, row in enumerate(rows) if row.average is not None]
     if averaged:
         traces.append(
             go.Scatter(
@@ -110,7 +119,7 @@ def _traces(group: ReportGroup) -> list[go.Scatter]:
                 mode="markers",
                 name="average",
                 legendgroup="average",
-                marker={"color": BLACK, "size": 13, "symbol": "line-ns-open", "line": {"width": 3}},
+                marker={"color": BLACK, "size": 24, "symbol": "line-ns-open", "line": {"width": 2}},
                 hovertemplate="%{x:.2f} %<extra>average</extra>",
             )
         )
