@@ -7,9 +7,11 @@ from hyperface_lib.evaluation.bootstrap import (
     VerificationIntervals,
     bootstrap_verification,
 )
+from hyperface_lib.evaluation.each_set import evaluate_each_set
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
 from hyperface_lib.evaluation.exclude_leaks import Exclusion, exclude_leaks
 from hyperface_lib.evaluation.exclusion_policies import DropIdentities, DropImages, ExclusionPolicy
+from hyperface_lib.evaluation.factor_changes import FACTOR_CHANGES
 from hyperface_lib.evaluation.factors import (
     FactorCurve,
     FactorPictures,
@@ -68,16 +70,19 @@ from hyperface_lib.evaluation.table import (
     average_accuracy,
     borda_count,
 )
+from hyperface_lib.evaluation.template_crops import DecodedImages, dlib_chips, embed_aligned, embed_image_set
 from hyperface_lib.evaluation.templates import PUBLISHED_POOLINGS, Pooling, Templates, pool_templates
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
     "COMPARISONS",
+    "FACTOR_CHANGES",
     "FIVE_BENCHMARKS",
     "PUBLISHED_POOLINGS",
     "BenchmarkTable",
     "ByGroups",
     "ByPeople",
+    "DecodedImages",
     "DistractorSearch",
     "DropIdentities",
     "DropImages",
@@ -125,11 +130,15 @@ __all__ = [
     "borda_count",
     "comparison_table",
     "competition_ranks",
+    "dlib_chips",
+    "embed_aligned",
     "embed_crops",
     "embed_ijb",
+    "embed_image_set",
     "embed_with_mirror",
     "enrol",
     "evaluate",
+    "evaluate_each_set",
     "evaluate_ijb",
     "exclude_leaks",
     "factor_curve",

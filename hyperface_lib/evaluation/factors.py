@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from hyperface_lib.evaluation.evaluator import crop_size, embed_crops
+from hyperface_lib.evaluation.evaluator import crop_size
+from hyperface_lib.evaluation.factor_changes import change_of, usual_values
 from hyperface_lib.evaluation.roc import roc_curve
+from hyperface_lib.evaluation.template_crops import embed_aligned
 from hyperface_lib.evaluation.verification import best_threshold
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 Array = npt.NDArray[np.float64]
 # people of the first benchmark's split, far behind those its folds use
 _SPLIT, _FIRST_PERSON = "rendered-lfw", 500_000
+_CHANGE_STREAM = 0xFC
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,41 +55,102 @@ class FactorCurve:
         ]
 
 
+@dataclass(frozen=True, eq=False)
+class FactorPictures:
+    """People as they come, reference (people, h, w, 3), and with a factor at each value (values, people, h, w, 3)."""
+
+    factor: str
+    values: Array
+    reference: npt.NDArray[np.uint8]
+    changed: npt.NDArray[np.uint8]
+
+
 def factor_curve(
     embedder: Embedder,
     factor: str,
-    values: Sequence[float],
+    values: Sequence[float] | None = None,
     identities: int = 100,
     seed: int = 0,
     progress: bool = False,
 ) -> FactorCurve:
     """Render people once as they come and once for every value of a factor, and measure what the factor costs.
 
-    factor: a numeric field of `faces.Nuisance`, such as "yaw_degrees", "age_years" or "blur_pixels"; every other factor
-    is a mild draw, the same for all values. The people are in no training set and no benchmark. `seed` picks other
-    people. Raises ValueError for a factor that is not a number, no values, or fewer than two people.
+    factor: a numeric field of `faces.Nuisance`, such as "yaw_degrees", "age_years" or "blur_pixels", or one of
+    `FACTOR_CHANGES`, which take the four factor sets from nothing to their hardest; every other factor is a mild draw,
+    the same for all values. values: None for the usual ones. Any embedder that `embed_aligned` knows, with the mirror
+    images where it takes template crops. The people are in no training set and no benchmark. `seed` picks other people.
+    Raises ValueError for an unknown factor, no values, or fewer than two people.
     """
+    pictures = factor_pictures(factor, values, identities, crop_size(embedder), seed, progress)
+    return factor_curve_of_pictures(embedder, pictures, progress)
+
+
+def factor_curves(
+    embedders: Mapping[str, Embedder],
+    factors: Sequence[str] | Mapping[str, Sequence[float]],
+    identities: int = 100,
+    seed: int = 0,
+    progress: bool = False,
+) -> dict[str, list[FactorCurve]]:
+    """Measure several embedders on the same people: name -> one curve a factor, as `factor_curve` does.
+
+    factors: names, or names with their values. Pictures are rendered once for each size that embedders take.
+    """
+    asked = dict(factors) if isinstance(factors, Mapping) else dict.fromkeys(factors)
+    curves: dict[str, list[FactorCurve]] = {name: [] for name in embedders}
+    for factor, values in asked.items():
+        pictures: dict[int, FactorPictures] = {}
+        for name, embedder in embedders.items():
+            size = crop_size(embedder)
+            if size not in pictures:
+                pictures[size] = factor_pictures(factor, values, identities, size, seed, progress)
+            curves[name].append(factor_curve_of_pictures(embedder, pictures[size], progress))
+    return curves
+
+
+def factor_pictures(
+    factor: str,
+    values: Sequence[float] | None = None,
+    identities: int = 100,
+    size: int = 112,
+    seed: int = 0,
+    progress: bool = False,
+) -> FactorPictures:
+    """Render what `factor_curve` measures, at 64 or 112 pixels; same arguments, same errors."""
     from hyperface_lib import faces
 
-    if not isinstance(getattr(faces.Nuisance(), factor, None), int | float) and factor != "age_years":
-        raise ValueError(f"There is no numeric factor {factor!r} of a picture: see the fields of faces.Nuisance.")
-    if identities < 2 or not len(values):
-        raise ValueError(f"A curve needs two people and a value, found {identities} people and {len(values)} values.")
+    change = change_of(factor)
+    chosen = usual_values(factor) if values is None else values
+    if identities < 2 or not len(chosen):
+        raise ValueError(f"A curve needs two people and a value, found {identities} people and {len(chosen)} values.")
     people = faces.identity_seeds(_SPLIT, identities, start=_FIRST_PERSON + seed * identities)
-    world = faces.FaceWorld(crop_size(embedder))
+    world = faces.FaceWorld(size)
 
     def draws(sample: int) -> list[Any]:
         return [faces.Nuisance.random(faces.nuisance_seed(person, sample), profile="mild") for person in people]
 
-    def vectors(nuisances: list[Any]) -> npt.NDArray[np.float32]:
-        return embed_crops(embedder, world.render_batch(people, nuisances))
-
-    reference, others = vectors(draws(0)), draws(1)
+    reference, others = world.render_batch(people, draws(0)), draws(1)
     changed = [
-        vectors([nuisance.with_changes(**{factor: float(value)}) for nuisance in others])
-        for value in tqdm(values, desc=factor, disable=not progress)
+        world.render_batch(
+            people,
+            # what a change leaves open, such as the side of the light, is the person's own at every value
+            [
+                change(how, float(value), np.random.default_rng([person, _CHANGE_STREAM]))
+                for person, how in zip(people, others, strict=True)
+            ],
+        )
+        for value in tqdm(chosen, desc=factor, disable=not progress)
     ]
-    return factor_curve_of_vectors(factor, values, reference, np.stack(changed))
+    return FactorPictures(factor, np.asarray(chosen, np.float64), reference, np.stack(changed))
+
+
+def factor_curve_of_pictures(embedder: Embedder, pictures: FactorPictures, progress: bool = False) -> FactorCurve:
+    """Measure an embedder on rendered pictures; see `factor_curve`."""
+    count, people = pictures.changed.shape[:2]
+    every = pictures.changed.reshape(count * people, *pictures.changed.shape[2:])
+    vectors = embed_aligned(embedder, np.concatenate([pictures.reference, every]), pictures.factor, progress, flip=True)
+    changed = vectors[people:].reshape(count, people, -1)
+    return factor_curve_of_vectors(pictures.factor, pictures.values.tolist(), vectors[:people], changed)
 
 
 def factor_curve_of_vectors(
