@@ -198,7 +198,9 @@ def _key(embedder: Embedder, meta: IjbMeta, align: Align, rows: range) -> str:
     """Hash all that the features of some images depend on."""
     total = hashlib.sha256()
     cut = f"{getattr(align, '__module__', '')}.{getattr(align, '__qualname__', type(align).__qualname__)}"
-    total.update(f"1 {embedder.fingerprint} {embedder.image_size} {embedder.dimension} {cut}".encode())
+    # an embedder that adds mirror images itself gives features twice as long
+    made_by = (embedder.fingerprint, embedder.image_size, embedder.dimension, getattr(embedder, "flip", False))
+    total.update(f"1 {made_by} {cut}".encode())
     total.update(np.ascontiguousarray(meta.five_points[rows.start : rows.stop]).tobytes())
     for row in rows:
         try:

@@ -91,11 +91,7 @@ class IjbMeta:
 def find_ijb(path: str | Path) -> list[Path]:
     """List the IJB folders that `path` is or holds: those with a `meta/*_face_tid_mid.txt`."""
     path = Path(path)
-    return [
-        folder
-        for folder in (path, path / "IJBB", path / "IJBC")
-        if (folder / "meta").is_dir() and any((folder / "meta").glob(f"*{_MEDIA_FILE}"))
-    ]
+    return [folder for folder in (path, path / "IJBB", path / "IJBC") if _media_files(folder)]
 
 
 def read_ijb(path: str | Path, points: str | Path | None = None) -> IjbMeta:
@@ -114,7 +110,9 @@ def read_ijb(path: str | Path, points: str | Path | None = None) -> IjbMeta:
     """
     folder = _only_folder(Path(path))
     meta = folder / "meta"
-    media_file = sorted(meta.glob(f"*{_MEDIA_FILE}"))[0]
+    media_file, *others = _media_files(folder)
+    if others:
+        raise ValueError(f"{meta} was expected to hold one benchmark, found {media_file.name} and {others[0].name}.")
     prefix = media_file.name.removesuffix(_MEDIA_FILE)
     media = read_table(media_file, MEDIA)
     names = tuple(media["name"].tolist())
@@ -161,6 +159,11 @@ class _Templates:
             return np.where(self.ids[places] == wanted, places, -1).astype(np.int32)
         inside = (wanted >= self._first) & (wanted < self._first + len(self._rows))
         return np.where(inside, self._rows[np.where(inside, wanted - self._first, 0)], np.int32(-1))
+
+
+def _media_files(folder: Path) -> list[Path]:
+    # [!.] leaves out what macOS puts beside the files it copies
+    return sorted((folder / "meta").glob(f"[!.]*{_MEDIA_FILE}"))
 
 
 def _only_folder(path: Path) -> Path:

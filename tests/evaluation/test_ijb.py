@@ -256,13 +256,16 @@ class TestCache:
 
         meta = load_ijb(f"ijb:{drawn}")
         embed_ijb(ColourEmbedder(), meta, align_face, tmp_path)
+        mirroring = ColourEmbedder()
+        mirroring.flip = True  # type: ignore[attr-defined]
+        embed_ijb(mirroring, meta, align_face, tmp_path)
         other = ColourEmbedder(fingerprint="d" * 16)
         embed_ijb(other, meta, align_face, tmp_path)
         cut = ColourEmbedder()
         embed_ijb(cut, meta, shifted, tmp_path)
         moved = ColourEmbedder()
         embed_ijb(moved, replace(meta, five_points=meta.five_points + 1.0), align_face, tmp_path)
-        assert other.embedded == cut.embedded == moved.embedded == 2 * IMAGES
+        assert mirroring.embedded == other.embedded == cut.embedded == moved.embedded == 2 * IMAGES
 
     def test_any_range_of_rows_is_what_it_would_be_in_an_array(self, drawn: Path, tmp_path: Path) -> None:
         meta = load_ijb(f"ijb:{drawn}")

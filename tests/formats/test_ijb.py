@@ -106,6 +106,15 @@ def test_the_folder_is_found_from_its_root_and_two_are_not_guessed_between(tmp_p
             read_ijb(tmp_path / name)
 
 
+def test_two_benchmarks_in_one_folder_are_refused_and_hidden_files_are_not_looked_at(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a")
+    (folder / "meta" / "._ijbb_face_tid_mid.txt").write_bytes(b"\0")
+    assert read_ijb(folder).name == "IJB-B"
+    (folder / "meta" / "ijbc_face_tid_mid.txt").write_text("1.jpg 1 1\n")
+    with pytest.raises(ValueError, match=r"one benchmark, found ijbb_face_tid_mid\.txt and ijbc_face_tid_mid\.txt"):
+        read_ijb(folder)
+
+
 def test_without_its_lists_identification_is_left_out_and_said(tmp_path: Path) -> None:
     meta = read_ijb(write(tmp_path / "a", probes=None, first=None))
     assert meta.galleries == {} and meta.probes is None and len(meta.pairs) == 5
