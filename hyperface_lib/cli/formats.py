@@ -12,7 +12,8 @@ from hyperface_lib.cli.output import JsonFile, console, save, show_one
 
 def inspect(
     file: Annotated[
-        Path, typer.Argument(help=".bin, .rec, pair list, image folder, shards, .npy, .safetensors, .onnx, .pt, ...")
+        Path,
+        typer.Argument(help=".bin, .rec, .lmdb, pair list, image folder, shards, .npy, .safetensors, .onnx, .pt, ..."),
     ],
     json_file: JsonFile = None,
 ) -> None:
@@ -32,14 +33,17 @@ def inspect(
 
 def convert(
     source: Annotated[
-        Path, typer.Argument(metavar="SRC", help="FILE.rec, FOLDER/<identity>/<image>, or a folder of tar shards")
+        Path, typer.Argument(metavar="SRC", help="FILE.rec, FILE.lmdb, FOLDER/<identity>/<image>, or tar shards")
     ],
     destination: Annotated[
-        Path, typer.Argument(metavar="DST", help="FILE.rec, or the folder to make; an interrupted one is gone on with")
+        Path,
+        typer.Argument(
+            metavar="DST", help="FILE.rec, FILE.lmdb, or the folder to make; an interrupted one is gone on with"
+        ),
     ],
     to: Annotated[
-        Literal["records", "folder", "shards"] | None,
-        typer.Option(help="the layout of DST; .rec says it itself"),
+        Literal["records", "lmdb", "folder", "shards"] | None,
+        typer.Option(help="the layout of DST; .rec and .lmdb say it themselves"),
     ] = None,
     layout: Annotated[
         Literal["insightface", "flat"], typer.Option(help="of a .rec: with identity records, or images alone")
@@ -50,7 +54,7 @@ def convert(
     ] = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Copy labelled images between .rec, image folder and shards; bytes, labels and names stay as they are."""
+    """Copy labelled images between .rec, LMDB, image folder and shards; bytes, labels and names stay as they are."""
     from dataclasses import asdict
 
     from hyperface_lib.formats import convert as copy

@@ -19,8 +19,8 @@ def train(
     dataset: Annotated[
         Path,
         typer.Argument(
-            help="aligned crops of one size: FOLDER/<identity>/<image>, a .rec file of MXNet (with its .idx, or scanned) "
-            "or the folder that holds it, or a folder of tar shards"
+            help="aligned crops of one size: FOLDER/<identity>/<image>, a .rec file of MXNet (with its .idx, or "
+            "scanned) or the folder that holds it, an .lmdb file as HSFace has it, or a folder of tar shards"
         ),
     ],
     out: Annotated[Path, typer.Argument(help="the recogniser file to write, FILE.safetensors")],

@@ -7,6 +7,8 @@ from hyperface_lib.formats.image_sets import ImageSet, open_image_set
 from hyperface_lib.formats.image_shards import ImageShards, read_image_shards
 from hyperface_lib.formats.images import ImageFiles, ImageReadError, decode_image, read_image
 from hyperface_lib.formats.inspection import Inspection, inspect
+from hyperface_lib.formats.lmdb_set import LmdbSet
+from hyperface_lib.formats.lmdb_writer import LmdbWriter
 from hyperface_lib.formats.numpy_vectors import NumpyVectors, read_numpy_vectors, write_numpy_vectors
 from hyperface_lib.formats.pair_set import PairSet, contiguous_folds
 from hyperface_lib.formats.pairs import PairList, parse_pairs, read_pairs
@@ -24,6 +26,8 @@ __all__ = [
     "ImageSet",
     "ImageShards",
     "Inspection",
+    "LmdbSet",
+    "LmdbWriter",
     "NumpyVectors",
     "PairList",
     "PairSet",

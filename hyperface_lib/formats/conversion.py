@@ -1,4 +1,4 @@
-"""Labelled images from one layout to another, bytes untouched: `.rec`, <identity>/<image>, tar shards; resumable."""
+"""Labelled images from one layout to another, bytes untouched: `.rec`, LMDB, image folder, tar shards; resumable."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ from hyperface_lib.formats.image_list import write_image_list
 from hyperface_lib.formats.image_sets import LIST_NAME, ImageSet, check_names, image_suffix, open_image_set
 from hyperface_lib.formats.image_shards import write_shard
 from hyperface_lib.formats.images import IMAGE_SUFFIXES, ImageReadError, decode_image
+from hyperface_lib.formats.lmdb_set import lmdb_list_path
+from hyperface_lib.formats.lmdb_writer import LmdbWriter
 from hyperface_lib.formats.record_writer import RecordLayout, RecordWriter
 
-Kind = Literal["records", "folder", "shards"]
+Kind = Literal["records", "lmdb", "folder", "shards"]
+_SUFFIX_OF = {"records": ".rec", "lmdb": ".lmdb"}
 FORMAT = "hyperface conversion 1"
 IDENTITIES_PER_SHARD = 64
 
@@ -54,11 +57,11 @@ def convert(
 ) -> Conversion:
     """Copy labelled images into another layout; interrupted, the same call goes on.
 
-    source: as `open_image_set` takes it. to: "records" (a name that ends in .rec), "folder" or "shards"; None takes the
-    one that the destination's name or the source suggests. Encoded bytes are kept as they are, except that a `.rec`
-    gets a PNG of what is neither JPEG nor PNG. Images are ordered by label. Labels are kept everywhere, names of
-    identities and files wherever the source has them, in a list beside the images (`<stem>.tsv`, `images.tsv`). In an
-    image folder without names identities are numbers of six digits.
+    source: as `open_image_set` takes it. to: "records" (a name that ends in .rec), "lmdb" (.lmdb), "folder" or
+    "shards"; None takes the one that the destination's name or the source suggests. Encoded bytes are kept as they are,
+    except that a `.rec` gets a PNG of what is neither JPEG nor PNG. Images are ordered by label. Labels are kept
+    everywhere, names of identities and files wherever the source has them, in a list beside the images (`<stem>.tsv`,
+    `images.tsv`). In an image folder without names identities are numbers of six digits.
 
     verify decodes every image on the way. An unreadable one raises ValueError with its place, or is left out and noted
     in `skipped`. Raises ValueError for a destination that holds something else, or another source's images.
@@ -66,7 +69,7 @@ def convert(
     target = Path(destination)
     images = open_image_set(source, progress)
     kind = _kind(images, target, to)
-    note = target.with_suffix(".conversion.json") if kind == "records" else target / "conversion.json"
+    note = _note(target, kind)
     wanted = Conversion(
         str(images.source), images.fingerprint, kind, record_layout, len(images), len(images.identities)
     )
@@ -77,6 +80,7 @@ def convert(
     reader = _Reader(images, state, note, verify, skip_unreadable)
     writers: dict[str, Callable[[], None]] = {
         "records": lambda: _to_records(reader, target, record_layout, progress),
+        "lmdb": lambda: _to_lmdb(reader, target, progress),
         "folder": lambda: _to_folder(reader, target, progress),
         "shards": lambda: _to_shards(reader, target, progress),
     }
@@ -145,6 +149,22 @@ def _to_records(reader: _Reader, target: Path, layout: RecordLayout, progress: b
     _write_property(reader, target)
 
 
+def _to_lmdb(reader: _Reader, target: Path, progress: bool) -> None:
+    images = reader.images
+    if target.is_file():  # finished, but the interrupt came before that was noted
+        return
+    with LmdbWriter(target, resumable=True) as writer:
+        start = _place_of(len(writer), reader.skipped)
+        with _bar(len(images), start, progress) as bar:
+            for number in range(start, len(images)):
+                read = reader.read(number)
+                if read is not None:
+                    writer.append(read[0], int(images.labels[number]))
+                bar.update()
+        if images.paths is not None:
+            write_image_list(lmdb_list_path(target), reader.rows(0))
+
+
 def _to_folder(reader: _Reader, target: Path, progress: bool) -> None:
     images = reader.images
     rows: list[tuple[int, str, int]] = []
@@ -192,23 +212,30 @@ def _members(reader: _Reader, numbers: range, width: int, bar: Any) -> Iterator[
             yield f"{label:06d}_{images.samples[number]:0{width}d}{suffix}", encoded, label
 
 
+def _note(target: Path, kind: Kind) -> Path:
+    if kind == "records":
+        return target.with_suffix(".conversion.json")
+    return target.with_name(f"{target.name}.conversion.json") if kind == "lmdb" else target / "conversion.json"
+
+
 def _kind(images: ImageSet, target: Path, to: Kind | None) -> Kind:
     if to is None:
-        if target.suffix == ".rec":
-            return "records"
+        if target.suffix in _SUFFIX_OF.values():
+            return "records" if target.suffix == ".rec" else "lmdb"
         if images.kind == "folder":
             raise ValueError(
-                f"{target}: a name that ends in .rec was expected for a record file, or else the layout, found "
+                f"{target}: a name that ends in .rec or .lmdb was expected, or else the layout, found "
                 f"neither: say shards."
             )
         return "folder"
-    if to not in ("records", "folder", "shards"):
-        raise ValueError(f"to: expected one of records, folder, shards, found {to!r}")
-    if (to == "records") != (target.suffix == ".rec"):
+    if to not in ("records", "lmdb", "folder", "shards"):
+        raise ValueError(f"to: expected one of records, lmdb, folder, shards, found {to!r}")
+    if _SUFFIX_OF.get(to) != (target.suffix if target.suffix in _SUFFIX_OF.values() else None):
         raise ValueError(
-            f"{target}: a name that ends in .rec was expected for records and for nothing else, found {to}."
+            f"{target}: a name that ends in .rec was expected for records, .lmdb for lmdb, and neither for others, "
+            f"found {to}."
         )
-    if images.kind == "folder" and to != "records" and target.resolve().is_relative_to(images.source.resolve()):
+    if images.kind == "folder" and to not in _SUFFIX_OF and target.resolve().is_relative_to(images.source.resolve()):
         raise ValueError(f"{target}: a place outside the image folder {images.source} was expected, found one inside.")
     return to
 

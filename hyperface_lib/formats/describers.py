@@ -21,6 +21,7 @@ from hyperface_lib.formats.inspection import (
     identity_problems,
     survey_images,
 )
+from hyperface_lib.formats.lmdb_set import LmdbSet, is_lmdb
 from hyperface_lib.formats.numpy_vectors import norm_of, open_numpy_array, row_lengths
 from hyperface_lib.formats.pairs import PairList, parse_pairs, read_pairs
 from hyperface_lib.formats.record_io import record_starts
@@ -89,6 +90,30 @@ def describe_records(path: Path) -> Inspection | None:
     classes = str(facts.get("property", "")).partition(",")[0]
     if classes.isdecimal() and int(classes) != facts["identities"]:
         problems.append(f"The file `property` speaks of {classes} identities, there are {facts['identities']}.")
+    return Inspection(path, kind, facts, tuple(problems), tuple(survey.pictures))
+
+
+def describe_lmdb(path: Path) -> Inspection | None:
+    """Describe an LMDB file of labelled images."""
+    if not is_lmdb(path):
+        return None
+    kind = "LMDB of images (Vec2Face, HSFace)"
+    try:
+        images = LmdbSet(path, progress=True)
+        labels, classes = images.labels, images.classes
+    except (ValueError, FileNotFoundError) as problem:
+        return Inspection(path, kind, {"file": str(path)}, (str(problem),))
+    survey = survey_images(len(images), lambda row: images[row][0], images.where)
+    facts = {"file": str(path), **identity_facts(labels), "masked": images.masked, "classes": classes, **survey.facts}
+    problems = identity_problems(labels) + survey.problems
+    # The common writers store the number of identities, some of them the largest label.
+    if classes is not None and not images.masked and classes not in (facts["identities"], int(labels.max())):
+        problems.append(f"__classnum__ speaks of {classes} identities, there are {facts['identities']}.")
+    try:
+        names = images.listed
+        facts["names"] = "none" if names is None else list(names.identities.values())[:3]
+    except ValueError as problem:
+        problems.append(str(problem))
     return Inspection(path, kind, facts, tuple(problems), tuple(survey.pictures))
 
 
@@ -209,6 +234,7 @@ def describe_image(path: Path) -> Inspection | None:
 DESCRIBERS: tuple[Describer, ...] = (
     describe_verification_bin,
     describe_records,
+    describe_lmdb,
     describe_ijb,
     describe_shards,
     describe_pairs,

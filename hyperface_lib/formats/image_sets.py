@@ -1,4 +1,4 @@
-"""One view of labelled images wherever they lie: record files, image folders, tar shards. Encoded, with their names."""
+"""One view of labelled images wherever they lie: record files, LMDB, image folders, tar shards. Encoded, with names."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hyperface_lib.formats.image_folder import read_image_folder
 from hyperface_lib.formats.image_list import read_image_list
 from hyperface_lib.formats.image_shards import read_image_shards, shard_files
+from hyperface_lib.formats.lmdb_set import LmdbSet, is_lmdb, lmdb_list_path
 from hyperface_lib.formats.records import RecordReader
 
 LIST_NAME = "images.tsv"
@@ -35,8 +36,9 @@ _SIGNATURES = {
 class ImageSet:
     """n encoded images with labels (n,), ordered by label and then as they lie.
 
-    kind: "records", "folder" or "shards". encoded(i): the bytes of image i. where(i): where it lies, for messages.
-    paths: "identity/file" of every image where the set has names, else None. digest(): what `fingerprint` is made by.
+    kind: "records", "lmdb", "folder" or "shards". encoded(i): the bytes of image i. where(i): where it lies, for
+    messages. paths: "identity/file" of every image where the set has names, else None. digest(): what `fingerprint` is
+    made by.
     """
 
     kind: str
@@ -78,18 +80,23 @@ class ImageSet:
 
 
 def open_image_set(path: str | Path, progress: bool = False) -> ImageSet:
-    """Open a `.rec` file or a folder that holds one, a folder <identity>/<image>, or tar shards.
+    """Open a `.rec` file or a folder that holds one, an LMDB file, a folder <identity>/<image>, or tar shards.
 
-    Raises FileNotFoundError, or ValueError naming the file and what is wrong with it.
+    LMDB needs two packages more: ImportError says how they are installed. Raises FileNotFoundError, or ValueError
+    naming the file and what is wrong with it.
     """
     path = Path(path)
     if path.suffix == ".rec":
         return _records(path, progress)
+    if is_lmdb(path):
+        return _lmdb(path, progress)
     if shard_files(path):
         return _shards(path, progress)
     if not path.is_dir():
         found = "another file" if path.exists() else "nothing there"
-        raise FileNotFoundError(f"{path}: a record file, image folder or tar shard was expected, found {found}.")
+        raise FileNotFoundError(
+            f"{path}: a record file, LMDB file, image folder or tar shard was expected, found {found}."
+        )
     records = sorted(file for file in path.glob("*.rec") if not file.name.startswith("."))
     if len(records) > 1:
         raise ValueError(f"{path} was expected to hold one record file, found {', '.join(f.name for f in records)}.")
@@ -147,6 +154,28 @@ def _records(path: Path, progress: bool) -> ImageSet:
         lambda number: f"{path}, key {reader.keys[order[number]]} at offset {reader.offsets[order[number]]}",
         None if listed is None else tuple(listed.paths[row] for row in order),
         lambda: _fingerprint(reader.labels, reader.offsets, None if listed is None else listed.paths),
+    )
+
+
+def _lmdb(path: Path, progress: bool) -> ImageSet:
+    images = LmdbSet(path, progress)
+    order = np.argsort(images.labels, kind="stable")
+    listed = images.listed
+    if listed is not None and not np.array_equal(listed.labels, images.labels):
+        row = int(np.flatnonzero(listed.labels != images.labels)[0])
+        raise ValueError(
+            f"{lmdb_list_path(path)}: label {images.labels[row]} was expected for image {row} as in {path.name}, "
+            f"found {listed.labels[row]}."
+        )
+    paths = None if listed is None else listed.paths
+    return ImageSet(
+        "lmdb",
+        path,
+        images.labels[order],
+        lambda number: images[int(order[number])][0],
+        lambda number: images.where(int(order[number])),
+        None if paths is None else tuple(paths[row] for row in order),
+        lambda: _fingerprint(images.labels, np.asarray([images.path_size], np.int64), paths),
     )
 
 

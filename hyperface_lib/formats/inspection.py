@@ -53,7 +53,7 @@ Describer = Callable[[Path], Inspection | None]
 def inspect(path: str | Path, describers: Sequence[Describer] = ()) -> Inspection:
     """Say what any file or folder of the field is.
 
-    Knows verification sets, record files, pair lists, image folders, tar shards, `.npy` arrays and single images;
+    Knows verification sets, record files, LMDB, pair lists, image folders, tar shards, `.npy` arrays and single images;
     `describers` of other rooms (vectors, recognisers, ONNX networks) are asked first. Raises FileNotFoundError, or
     ValueError for a file that nobody knows.
     """

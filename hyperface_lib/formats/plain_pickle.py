@@ -45,7 +45,7 @@ class _PlainUnpickler(pickle._Unpickler):  # type: ignore[misc, name-defined, un
 
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined, unused-ignore]
 
-    def load_bytearray8(self) -> None:
+    def load_bytearray8(self: Any) -> None:
         """Read a byte array as bytes, without reserving its length first."""
         (length,) = struct.unpack("<Q", self.read(8))
         self.append(self.read(length))

@@ -123,7 +123,7 @@ class TrainingData:
 def open_training_data(
     path: str | Path, memory_bytes: int = 2**30, workers: int | None = None, progress: bool = False
 ) -> TrainingData:
-    """Open a folder <identity>/<image>, MXNet's `.rec` file, or tar shards, as `formats.open_image_set` takes them.
+    """Open an image folder, MXNet's `.rec` file, LMDB, or tar shards, as `formats.open_image_set` takes them.
 
     Images come in the order of their labels, which are numbered anew without gaps: identity i of the result is
     `identities[i]`, the name it has in the source, or its label there in six digits. -1 stays -1. Images are decoded

@@ -248,7 +248,8 @@ def test_what_is_asked_for_must_make_sense(tmp_path: Path) -> None:
         (tmp_path / "x", None, "or else the layout, found neither: say shards"),
         (tmp_path / "x", "records", r"ends in \.rec"),
         (tmp_path / "x.rec", "shards", r"ends in \.rec"),
-        (tmp_path / "x", "lmdb", "found 'lmdb'"),
+        (tmp_path / "x", "tables", "found 'tables'"),
+        (tmp_path / "x", "lmdb", "found lmdb"),
         (source / "shards", "shards", "outside the image folder"),
     ):
         with pytest.raises(ValueError, match=words):

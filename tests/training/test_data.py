@@ -189,5 +189,5 @@ def test_shards_are_refused_by_name(tmp_path: Path) -> None:
         archive.addfile(link)
     with pytest.raises(ValueError, match=r"l\.tar: expected images and labels, found member '1\.png'"):
         open_training_data(tmp_path / "l.tar")
-    with pytest.raises(FileNotFoundError, match="no record file, image folder or tar shard"):
+    with pytest.raises(FileNotFoundError, match="a record file, LMDB file, image folder or tar shard was expected"):
         open_training_data(tmp_path / "absent")
