@@ -1,14 +1,20 @@
-"""`hyperface evaluate`: a recogniser on benchmark suites."""
+"""`hyperface evaluate`: recognisers on benchmark suites, as a table, and beside what others have published."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyperface_lib.atomic import atomic_path
 from hyperface_lib.cli.output import RENDERED_NOTE, Device, JsonFile, console, save, show
+
+if TYPE_CHECKING:
+    from hyperface_lib.embedding.protocol import Embedder
+    from hyperface_lib.evaluation import BenchmarkTable, Failure, Recipe, Report, Suite
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -19,7 +25,7 @@ def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
         "accuracy %": f"{100 * record['accuracy']:.2f} ± {100 * record['accuracy_std']:.2f}",
         "std error": f"{100 * record['standard_error']:.2f}",
         "pairs": record["pairs"],
-        "TPR@1e-3 %": f"{100 * record['tpr_at_fpr_1e-3']:.1f}",
+        "TPR@1e-3 %": "" if record["tpr_at_fpr_1e-3"] is None else f"{100 * record['tpr_at_fpr_1e-3']:.1f}",
         "skipped": record["skipped"],
     }
 
@@ -29,31 +35,154 @@ def evaluate(
         str, typer.Argument(help='"reference", "judge", "dlib", "net:PATH", "iresnet50:PATH", "onnx:PATH"')
     ],
     suites: Annotated[
-        list[str], typer.Argument(metavar="SUITE...", help='"rendered", "rendered-factors", "pairs:FOLDER"')
+        list[str],
+        typer.Argument(metavar="SUITE...", help='"rendered", "rendered-factors", "pairs:FOLDER", "insightface:FOLDER"'),
     ],
+    also: Annotated[
+        list[str] | None, typer.Option("--also", metavar="EMBEDDER", help="a further recogniser; may be repeated")
+    ] = None,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help='what all of them were trained by, the paper\'s is "hyperface"; only rows of one recipe are ranked',
+        ),
+    ] = None,
+    beside_published: Annotated[
+        bool, typer.Option("--beside-published", help="put published rows into the report as well")
+    ] = False,
     pairs: Annotated[
         int, typer.Option(help="pairs of a rendered set; 600 is quick, its standard error 1.2 points")
     ] = 6000,
     device: Device = "auto",
     json_file: JsonFile = None,
+    markdown_file: Annotated[
+        Path | None, typer.Option("--markdown", metavar="FILE", help="also write the report to FILE as Markdown")
+    ] = None,
+    latex_file: Annotated[
+        Path | None, typer.Option("--latex", metavar="FILE", help="also write the report to FILE as LaTeX (booktabs)")
+    ] = None,
+    figure_file: Annotated[
+        Path | None, typer.Option("--figure", metavar="FILE", help="also draw the report to FILE, an HTML page")
+    ] = None,
 ) -> None:
     """Score EMBEDDER on every SUITE by the ten-fold protocol and print one row a set."""
     from hyperface_lib.embedding import load_embedder
-    from hyperface_lib.evaluation import BenchmarkTable, load_suite
-    from hyperface_lib.evaluation import evaluate as score
+    from hyperface_lib.evaluation import comparison_table, load_published, load_suite
 
+    _check_files(json_file, markdown_file, latex_file, figure_file)
+    specs = _different([embedder, *(also or [])])
     loaded = [load_suite(suite, pairs=pairs) for suite in suites]
-    model = load_embedder(embedder, device=device, flip=False)  # the evaluator adds the mirror image itself
+    # the evaluator adds the mirror image itself
+    models = [load_embedder(spec, device=device, flip=False) for spec in specs]
+    published = load_published() if beside_published else ()
+    table, failures = _measure(models, loaded)
+    if table.rows:
+        report = comparison_table(table, published, _recipes(models, recipe), failures)
+        records, averages = table.to_records(), _averages(table, failures)
+        # Files before the screen: a reader that goes away (`| head`) must not cost the results.
+        marks = {"failures": [vars(failure) for failure in failures]} if failures else {}
+        save(json_file, {"rows": records, "average": averages, **marks})
+        _write(markdown_file, report.to_markdown)
+        _write(latex_file, report.to_latex)
+        _draw(figure_file, report)
+        _print(f"{', '.join(specs)} on {', '.join(suites)}", records, averages)
+        if len(specs) > 1 or published:
+            _print_report(report)
+    for failure in failures:
+        typer.echo(f"hyperface: {failure}", err=True)
+    if failures:
+        raise typer.Exit(2)
+
+
+def _measure(models: Sequence[Embedder], suites: Sequence[Suite]) -> tuple[BenchmarkTable, tuple[Failure, ...]]:
+    """Score every model on every suite; a set that fails is a failure of its own and stops nothing else."""
+    from hyperface_lib.evaluation import BenchmarkTable, evaluate_each_set
+
     table = BenchmarkTable(())
-    for suite in loaded:
-        table = table + score(model, suite, progress=True)
-    records = table.to_records()
-    averages = {name: None if math.isnan(value) else value for name, value in table.average.items()}
+    failures: tuple[Failure, ...] = ()
+    for model in models:
+        for suite in suites:
+            measured, failed = evaluate_each_set(model, suite, progress=True)
+            table, failures = table + measured, failures + failed
+    return table, failures
+
+
+def _averages(table: BenchmarkTable, failures: Sequence[Failure]) -> dict[str, float | None]:
+    """Give model -> average accuracy, None for a model of which a set is missing."""
+    incomplete = {failure.model for failure in failures}
+    return {name: None if name in incomplete or math.isnan(value) else value for name, value in table.average.items()}
+
+
+def _recipes(models: Sequence[Embedder], name: str | None) -> dict[str, Recipe | str]:
+    """Give the recipe named on the command line, or else the one that a recogniser's own file carries."""
+    from hyperface_lib.evaluation import recipe_of_metadata
+
+    if name is not None:
+        return {model.name: name for model in models}
+    return {model.name: recipe_of_metadata(getattr(model, "metadata", {})) for model in models}
+
+
+def _different(specs: Sequence[str]) -> Sequence[str]:
+    twice = next((spec for spec in specs if specs.count(spec) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Different embedders were expected, found {twice!r} twice.")
+    return specs
+
+
+def _check_files(*files: Path | None) -> None:
+    """Refuse what cannot be written before hours are spent on it."""
+    for file in files:
+        if file is not None and file.is_dir():
+            raise IsADirectoryError(f"{file} was expected to be a file to write, found a folder.")
+
+
+def _print(title: str, records: Sequence[Mapping[str, Any]], averages: Mapping[str, float | None]) -> None:
     rows = [_shown(record) for record in records]
     for name, value in averages.items():
         if len(rows) > 1 and value is not None:
             rows.append({"model": name, "set": "average", "accuracy %": f"{100 * value:.2f}"})
-    show(f"{embedder} on {', '.join(suites)}", rows)
+    show(title, rows)
     if any(record["set"].startswith("rendered") for record in records):
         console().print(RENDERED_NOTE)
-    save(json_file, {"rows": records, "average": averages})
+
+
+def _print_report(report: Report) -> None:
+    """Print how the measured rows compare, a table a group, and why some have no rank; files hold the other groups."""
+    measured = [group for group in report.groups if any(row.origin != "published" for row in group.rows)]
+    for group in measured:
+        rows = [
+            {
+                "model": row.model,
+                "from": row.origin,
+                "average %": "" if row.average is None else f"{row.average:.2f}",
+                "rank": row.average_rank,
+                "Borda": "" if row.borda is None else f"{row.borda:g}",
+                "rank by Borda": row.borda_rank,
+            }
+            for row in group.rows
+        ]
+        show(group.title, rows)
+        for remark in filter(None, (group.reason, *group.remarks)):
+            console().print(remark, markup=False)
+    apart = sum(len(group.rows) for group in report.groups if group not in measured)
+    if apart:
+        console().print(
+            f"{apart} published rows compare with none of these and stand apart: --markdown and --latex show them."
+        )
+    for remark in report.remarks:
+        console().print(remark, markup=False)
+
+
+def _write(file: Path | None, text: Callable[[], str]) -> None:
+    if file is not None:
+        with atomic_path(file) as temporary:
+            temporary.write_text(text(), encoding="utf-8")
+
+
+def _draw(file: Path | None, report: Report) -> None:
+    if file is not None:
+        from hyperface_lib.plots import benchmark_table_figure
+
+        figure = benchmark_table_figure(report)
+        _write(file, lambda: figure.to_html(include_plotlyjs=True, full_html=True))

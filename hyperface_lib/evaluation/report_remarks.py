@@ -24,7 +24,7 @@ def remarks_on_group(
         for row in here
     ]
     described = str(recipe)
-    details = [f"{described[0].upper()}{described[1:]}."] if recipe.is_stated else []
+    details = [f"{described[0].upper()}{described[1:]}."] if ":" in described else []
     return tuple(dict.fromkeys([*details, *about, *(f"{row.name}: {row.remarks}" for row in here if row.remarks)]))
 
 
@@ -59,6 +59,6 @@ def remarks_on_report(
         if short:
             remarks.append(f"Fewer pairs than the 6,000 (cfp-fp 7,000) of published rows: {', '.join(short)}.")
     if left_out:
-        names = ", ".join(row.name for row in left_out)
+        names = "; ".join(row.name for row in left_out)
         remarks.append(f"Left out, because no accuracy per set is recorded: {names}.")
     return tuple(remarks)

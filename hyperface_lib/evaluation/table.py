@@ -118,7 +118,8 @@ def average_accuracy(table: Accuracies, sets: Iterable[str] | None = None) -> di
     """Average every model over the same sets: model -> mean accuracy, nan for a model that lacks one of them.
 
     sets: names; without them the five benchmarks of the field where the table has all five of one kind, else all its
-    sets. An average over fewer sets than its neighbours' is never given: it would not compare.
+    sets. An average over fewer sets than its neighbours' is never given: it would not compare. Nor is one over two
+    kinds: a table with all five of photographs and all five rendered has none without `sets`.
     """
     values = accuracies(table)
     wanted = list(sets) if sets is not None else _averaged_sets({name for row in values.values() for name in row})
@@ -137,7 +138,9 @@ def _averaged_sets(names: set[str]) -> list[str]:
             if name == benchmark or name.endswith(f"-{benchmark}"):
                 families.setdefault(name[: len(name) - len(benchmark)], []).append(name)
     complete = [members for members in families.values() if len(members) == len(FIVE_BENCHMARKS)]
-    return sorted(complete[0]) if len(complete) == 1 else sorted(names)
+    if len(complete) > 1:
+        return []
+    return sorted(complete[0]) if complete else sorted(names)
 
 
 def borda_count(table: Accuracies) -> dict[str, float]:

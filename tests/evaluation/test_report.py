@@ -70,7 +70,7 @@ class TestGroups:
         assert found["HyperFace 50k"].average == pytest.approx((98.27 + 85.60 + 90.40 + 91.48 + 92.24) / 5)
         # lfw: beats 50k, ties 10k; cplfw: beats 10k; agedb: none; calfw and cfp-fp: beat 10k.
         assert found["mine"].borda == 1.5 + 1 + 0 + 1 + 1
-        assert "Left out, because no accuracy per set is recorded: HyperFace 10k, 50 images each, SynFace" in str(
+        assert "Left out, because no accuracy per set is recorded: HyperFace 10k, 50 images each; SynFace" in str(
             report
         )
 

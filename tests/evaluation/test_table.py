@@ -74,6 +74,12 @@ def test_without_the_five_the_average_is_over_all_sets() -> None:
     assert math.isnan(average_accuracy({"a": {}})["a"])
 
 
+def test_photographs_and_rendered_sets_are_not_averaged_together() -> None:
+    both = {name: 0.5 for name in FIVE_BENCHMARKS} | {f"rendered-{name}": 1.0 for name in FIVE_BENCHMARKS}
+    assert math.isnan(average_accuracy({"a": both})["a"])
+    assert average_accuracy({"a": both}, sets=FIVE_BENCHMARKS) == {"a": 0.5}
+
+
 def test_cplfw_is_not_taken_for_lfw() -> None:
     names = ("lfw", "cplfw", "agedb", "calfw", "cfp-fp")
     table = {"a": {**dict.fromkeys(names, 0.5), "other-cplfw": 1.0}}
