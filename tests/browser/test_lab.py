@@ -276,12 +276,7 @@ def pause(page: Any) -> None:
 
 
 def turn_the_sphere(page: Any) -> None:
-    """Drag the sphere round while it is paused, and go on: pale is what is behind then, not before.
-
-    While it runs every frame puts plotly's camera back to where the last drag has left it.
-    """
-    pause(page)
-    settled(page)
+    """Drag the sphere round while it runs: the points wait, the view stays turned, and pale is what is behind then."""
     before = page.evaluate(POINTS_SHOWN)["eye"]
     plot = page.locator(".widget-vbox .js-plotly-plot").first
     plot.scroll_into_view_if_needed()
@@ -292,8 +287,9 @@ def turn_the_sphere(page: Any) -> None:
     for moved in range(10, 160, 10):
         page.mouse.move(x + moved, y)
         page.wait_for_timeout(50)
+    held = settled(page)["step"]  # frames would put the view back while it is turned
     page.mouse.up()
-    page.locator(".widget-toggle-button").click()
+    page.wait_for_function(f"old => ({STATE})().step > old + 20", arg=held)
     # The first frames may still be split by the old view.
     page.wait_for_function(
         f"""old => {{
@@ -325,7 +321,7 @@ def run_all_cells(page: Any, lab: Lab, name: str) -> None:
 
 
 def settled(page: Any) -> dict[str, Any]:
-    """Wait until the plot stands still: a slow browser still draws frames sent before the pause."""
+    """Wait until the plot stands still: a slow browser still draws frames sent before a pause."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     state = page.evaluate(STATE)
     while time.monotonic() < deadline:
@@ -333,7 +329,7 @@ def settled(page: Any) -> dict[str, Any]:
         before, state = state, page.evaluate(STATE)
         if state == before:
             return state
-    pytest.fail(f"the plot still moves {PATIENCE_SECONDS} seconds after the pause")
+    pytest.fail(f"the plot still moves after {PATIENCE_SECONDS} seconds")
 
 
 def use_the_explorer(page: Any, artefacts: Path) -> None:

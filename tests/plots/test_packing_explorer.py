@@ -144,6 +144,23 @@ def test_run_and_pause_on_a_loop() -> None:
     asyncio.run(scenario())
 
 
+def test_a_figure_that_is_held_is_not_drawn_into_while_the_steps_go_on() -> None:
+    async def scenario() -> None:
+        explorer = PackingExplorer(24, max_steps=100_000)
+        explorer.controls.run_button.value = True
+        await until(lambda: explorer.frames > 3)
+        explorer.figure_widget.is_held = True
+        await asyncio.sleep(0.05)
+        frames, steps = explorer.frames, explorer.run.steps
+        await until(lambda: explorer.run.steps > steps + 50)
+        assert explorer.frames == frames
+        explorer.figure_widget.is_held = False
+        await until(lambda: explorer.frames > frames)
+        explorer.close()
+
+    asyncio.run(scenario())
+
+
 def test_moving_points_are_shown_without_the_ball_and_apart_where_they_are_behind() -> None:
     async def scenario() -> None:
         explorer = PackingExplorer(24, 3, gallery=gallery(), max_steps=100_000)

@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from hyperface_lib.plots.explorer.reports import DrawnReports, LiveFigure
+from hyperface_lib.plots.explorer.figure import SharedFigure
+from hyperface_lib.plots.explorer.reports import DrawnReports
 
 # One slice of work on the kernel's loop: short enough that sliders and the pause button answer at once.
 _SLICE_SECONDS = 0.03
@@ -17,13 +18,15 @@ _PATIENCE_SECONDS = 3.0
 class LiveTask:
     """Calls `step` and, when the browser has drawn the frame before, `draw`, in slices that give the loop back.
 
+    While the reader holds the figure nothing is drawn; the steps go on.
+
     `step` returns whether there is more to do. `ended` is called when there is not, or with what went wrong; a pause
     does not call it.
     """
 
     def __init__(
         self,
-        widget: LiveFigure,
+        widget: SharedFigure,
         loop: asyncio.AbstractEventLoop,
         step: Callable[[], bool],
         draw: Callable[[], None],
@@ -33,6 +36,7 @@ class LiveTask:
         name: str = "live figure",
     ) -> None:
         self._loop = loop
+        self._widget = widget
         self._reports = DrawnReports(widget, loop)
         self._step = step
         self._draw = draw
@@ -71,7 +75,8 @@ class LiveTask:
                     more = self._step()
                     if not more or time.perf_counter() - started > _SLICE_SECONDS:
                         break
-                if drawn.is_set() or time.perf_counter() - last_frame > _PATIENCE_SECONDS:
+                unanswered = time.perf_counter() - last_frame > _PATIENCE_SECONDS
+                if not self._widget.is_held and (drawn.is_set() or unanswered):
                     drawn.clear()
                     self._draw()
                     self._reports.when_drawn(drawn.set)
