@@ -88,7 +88,7 @@ def _traces(group: ReportGroup, rows: Sequence[ReportRow]) -> list[go.Scatter]:
     traces = []
     for column, name in enumerate(group.columns):
         there = [(place, row) for place, row in enumerate(rows) if name in row.values]
-        spreads = [math.nan if row.values[name].std is None else row.values[name].std for _, row in there]
+        spreads = [_spread(row, name) for _, row in there]
         # Dots of one row stand a little apart, so that their bars can be told from each other.
         lift = _LIFT * (column - (len(group.columns) - 1) / 2)
         traces.append(
@@ -124,6 +124,11 @@ def _traces(group: ReportGroup, rows: Sequence[ReportRow]) -> list[go.Scatter]:
             )
         )
     return traces
+
+
+def _spread(row: ReportRow, name: str) -> float:
+    std = row.values[name].std
+    return math.nan if std is None else std
 
 
 def _symbol(row: ReportRow) -> str:
