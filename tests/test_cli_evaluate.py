@@ -91,6 +91,13 @@ class TestAFailingSet:
         assert len(output.split("hyperface: ")) == 1 + 3
         assert (tmp_path / "t.json").read_text() == "earlier"
 
+    def test_debugging_brings_the_traceback_back(
+        self, nets: tuple[str, str], suite: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HYPERFACE_DEBUG", "1")
+        result = CliRunner().invoke(app, ["evaluate", nets[0], f"insightface:{suite}", "--device", "cpu"])
+        assert isinstance(result.exception, ValueError) and "cplfw.bin" in str(result.exception)
+
     def test_an_interrupt_is_no_failure(self, suite: Path) -> None:
         class Interrupted:
             name, dimension, image_size, fingerprint = "i", 4, 112, "0123456789abcdef"

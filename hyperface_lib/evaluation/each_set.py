@@ -12,7 +12,7 @@ from hyperface_lib.evaluation.table import BenchmarkTable
 if TYPE_CHECKING:
     from hyperface_lib.embedding.protocol import Embedder
 
-SET_ERRORS = (ValueError, TypeError, KeyError, IndexError, OSError, RuntimeError, ImportError, MemoryError)
+SET_ERRORS = (ValueError, TypeError, LookupError, OSError, EOFError, RuntimeError, ImportError, MemoryError)
 """What a damaged file, a missing part or a set too large for this machine raises; a fault of anything else passes."""
 
 
