@@ -8,6 +8,7 @@ norm has no scale and no shift (they are 1 and 0), and the first block's shortcu
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import torch
@@ -21,6 +22,7 @@ _PREFIXES = ("module.", "backbone.", "net.", "model.", "_orig_mod.")
 _WRAPPERS = ("state_dict", "state_dict_backbone", "model_state_dict", "backbone", "model")
 _BLOCK_PARTS = {"0": "bn1", "1": "conv1", "2": "bn2", "3": "prelu", "4": "conv2", "5": "bn3"}
 _SHOWN = 6
+_LARGEST_DIMENSION = 8192
 
 
 def load_backbone(path: str | Path, color_space: str = "RGB") -> IResNet:
@@ -46,28 +48,50 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     Raises FileNotFoundError, or ValueError naming the file.
     """
     source = Path(path)
+    if source.is_dir():
+        raise ValueError(f"{source}: a file of weights was expected, found a folder")
     if not source.is_file():
-        raise FileNotFoundError(f"no weights at {source}")
+        raise FileNotFoundError(f"{source}: a file of weights was expected, found nothing there")
     if source.suffix == ".safetensors":
         try:
             return load_file(source)
         except SafetensorError as error:
-            raise ValueError(f"{source} is not a readable safetensors file: {error}") from error
+            raise ValueError(f"{source}: a safetensors file was expected, found: {_first_line(error)}") from error
+    _check_archive(source)
     try:
         content = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{source} cannot be read as plain tensors (weights_only): {reason}") from error
+        raise ValueError(
+            f"{source}: plain tensors (weights_only) were expected, found: {_first_line(error)}"
+        ) from error
     for _ in range(2):
         if isinstance(content, dict):
             inner = next((content[key] for key in _WRAPPERS if isinstance(content.get(key), dict)), None)
             content = content if inner is None else inner
     if not isinstance(content, dict):
-        raise ValueError(f"{source} holds a {type(content).__name__}, expected a table of named tensors")
+        raise ValueError(f"{source}: a table of named tensors was expected, found a {type(content).__name__}")
     tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise ValueError(f"{source} holds no tensors")
+        raise ValueError(f"{source}: named tensors were expected, found none")
     return tensors
+
+
+def _check_archive(source: Path) -> None:
+    """Refuse a torch file with compressed parts: torch writes none, and a small one could unpack to any size."""
+    if not zipfile.is_zipfile(source):
+        return
+    try:
+        with zipfile.ZipFile(source) as archive:
+            packed = [one.filename for one in archive.infolist() if one.compress_type != zipfile.ZIP_STORED]
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise ValueError(f"{source}: a torch file was expected, found: {_first_line(error)}") from error
+    if packed:
+        raise ValueError(f"{source}: tensors as torch stores them were expected, found {packed[0]!r} compressed")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".") if lines else type(error).__name__
 
 
 def strip_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -96,6 +120,34 @@ def backbone_from_tensors(tensors: dict[str, Tensor], reverse_channels: bool = F
     numbered = any(name.startswith("body.") for name in tensors)
     if numbered:
         tensors = _from_numbered_layout(tensors)
+    architecture = architecture_of(tensors)
+    weight = tensors.get("fc.weight")
+    if weight is None or weight.ndim != 2 or not 1 <= weight.shape[0] <= _LARGEST_DIMENSION:
+        found = "none" if weight is None else f"{tuple(weight.shape)}"
+        raise ValueError(
+            f"the tensor fc.weight (dimension, 25088), dimension up to {_LARGEST_DIMENSION} was expected, found {found}"
+        )
+    backbone = IResNet(
+        IRESNET_DEPTHS[architecture],
+        dimension=weight.shape[0],
+        architecture=architecture,
+        first_shortcut="projected" if "layer1.0.downsample.0.weight" in tensors or not numbered else "subsampled",
+        reverse_channels=reverse_channels,
+    )
+    check_fit(backbone, tensors)
+    # Batch counters are all that may be absent; what is there was checked.
+    values = backbone.state_dict()
+    for name, value in tensors.items():
+        values[name] = value.float() if value.is_floating_point() else value
+    backbone.load_state_dict(values, strict=True)
+    return backbone.eval()
+
+
+def architecture_of(tensors: dict[str, Tensor]) -> str:
+    """Return the name of the IResNet whose blocks tensors of arcface_torch's names make up.
+
+    Raises ValueError with what was found instead of 18, 34, 50, 100 or 200 layers.
+    """
     depths = _depths(tensors)
     known = {value: name for name, value in IRESNET_DEPTHS.items()}
     if depths not in known:
@@ -103,20 +155,7 @@ def backbone_from_tensors(tensors: dict[str, Tensor], reverse_channels: bool = F
         raise ValueError(
             f"expected an IResNet of 18, 34, 50, 100 or 200 layers (arcface_torch or CVLface names), found {found}"
         )
-    weight = tensors.get("fc.weight")
-    if weight is None or weight.ndim != 2:
-        raise ValueError("expected the tensor fc.weight (dimension, 25088), found none")
-    backbone = IResNet(
-        depths,
-        dimension=weight.shape[0],
-        architecture=known[depths],
-        first_shortcut="projected" if "layer1.0.downsample.0.weight" in tensors or not numbered else "subsampled",
-        reverse_channels=reverse_channels,
-    )
-    check_fit(backbone, tensors)
-    values = {name: value.float() if value.is_floating_point() else value for name, value in tensors.items()}
-    backbone.load_state_dict(values, strict=False)
-    return backbone.eval()
+    return known[depths]
 
 
 def check_fit(module: nn.Module, tensors: dict[str, Tensor]) -> None:
@@ -135,7 +174,7 @@ def check_fit(module: nn.Module, tensors: dict[str, Tensor]) -> None:
         if names
     ]
     if parts:
-        raise ValueError(f"the weights do not fit; {'; '.join(parts)}")
+        raise ValueError(f"the tensors of {type(module).__name__} were expected, found others; {'; '.join(parts)}")
 
 
 def _depths(tensors: dict[str, Tensor]) -> tuple[int, int, int, int]:

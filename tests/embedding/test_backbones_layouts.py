@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch.nn import functional
 
 from hyperface_lib.embedding import create_backbone, load_backbone
+from hyperface_lib.embedding.backbones_layouts import architecture_of, backbone_from_tensors
 from hyperface_lib.embedding.iresnet import IRESNET_DEPTHS, IResNet
 
 DIMENSION = 16
@@ -106,14 +109,132 @@ class Harmful:
 def test_hostile_and_broken_files_run_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": Harmful()}, "hostile.pt")
-    with pytest.raises(ValueError, match=r"hostile\.pt cannot be read as plain tensors"):
+    with pytest.raises(ValueError, match=r"hostile\.pt: plain tensors .weights_only. were expected"):
         load_backbone("hostile.pt")
     assert not Path("harm-was-done").exists()
     Path("broken.safetensors").write_bytes(b"not a file of tensors")
-    with pytest.raises(ValueError, match=r"broken\.safetensors is not a readable safetensors file"):
+    with pytest.raises(ValueError, match=r"broken\.safetensors: a safetensors file was expected"):
         load_backbone("broken.safetensors")
-    with pytest.raises(FileNotFoundError, match=r"no weights at absent\.pt"):
+    with pytest.raises(FileNotFoundError, match=r"absent\.pt: a file of weights was expected"):
         load_backbone("absent.pt")
     torch.save([torch.ones(2)], "list.pt")
-    with pytest.raises(ValueError, match=r"list\.pt holds a list"):
+    with pytest.raises(ValueError, match=r"list\.pt: .* found a list"):
         load_backbone("list.pt")
+
+
+def norm(x: torch.Tensor, t: dict[str, torch.Tensor], name: str) -> torch.Tensor:
+    return functional.batch_norm(
+        x, t[f"{name}.running_mean"], t[f"{name}.running_var"], t.get(f"{name}.weight"), t.get(f"{name}.bias"), eps=1e-5
+    )
+
+
+def by_arcface_torch_names(x: torch.Tensor, t: dict[str, torch.Tensor], depths: tuple[int, ...]) -> torch.Tensor:
+    """The network as the layout describes it: BN, conv, BN, PReLU, conv with the stride, BN, plus a projection."""
+    x = functional.prelu(norm(functional.conv2d(x, t["conv1.weight"], padding=1), t, "bn1"), t["prelu.weight"])
+    for stage, depth in enumerate(depths, 1):
+        for number in range(depth):
+            name, stride = f"layer{stage}.{number}", 1 if number else 2
+            y = functional.conv2d(norm(x, t, f"{name}.bn1"), t[f"{name}.conv1.weight"], padding=1)
+            y = functional.prelu(norm(y, t, f"{name}.bn2"), t[f"{name}.prelu.weight"])
+            y = norm(functional.conv2d(y, t[f"{name}.conv2.weight"], stride=stride, padding=1), t, f"{name}.bn3")
+            if not number:
+                x = functional.conv2d(x, t[f"{name}.downsample.0.weight"], stride=2)
+                x = norm(x, t, f"{name}.downsample.1")
+            x = x + y
+    return norm(functional.linear(norm(x, t, "bn2").flatten(1), t["fc.weight"], t["fc.bias"]), t, "features")
+
+
+def by_cvlface_names(x: torch.Tensor, t: dict[str, torch.Tensor], depths: tuple[int, ...]) -> torch.Tensor:
+    """The network as CVLface's layout describes it: numbered blocks, the first shortcut every second pixel."""
+    x = functional.prelu(norm(functional.conv2d(x, t["input_layer.0.weight"], padding=1), t, "input_layer.1"),
+                         t["input_layer.2.weight"])  # fmt: skip
+    block = 0
+    for depth in depths:
+        for number in range(depth):
+            name, stride = f"body.{block}", 1 if number else 2
+            y = functional.conv2d(norm(x, t, f"{name}.res_layer.0"), t[f"{name}.res_layer.1.weight"], padding=1)
+            y = functional.prelu(norm(y, t, f"{name}.res_layer.2"), t[f"{name}.res_layer.3.weight"])
+            y = functional.conv2d(y, t[f"{name}.res_layer.4.weight"], stride=stride, padding=1)
+            y = norm(y, t, f"{name}.res_layer.5")
+            if f"{name}.shortcut_layer.0.weight" in t:
+                x = norm(functional.conv2d(x, t[f"{name}.shortcut_layer.0.weight"], stride=stride), t,
+                         f"{name}.shortcut_layer.1")  # fmt: skip
+            else:
+                x = x[:, :, ::stride, ::stride]
+            x = x + y
+            block += 1
+    x = functional.linear(norm(x, t, "output_layer.0").flatten(1), t["output_layer.3.weight"], t["output_layer.3.bias"])
+    return norm(x, t, "output_layer.4")
+
+
+@pytest.fixture(scope="module")
+def varied() -> dict[str, torch.Tensor]:
+    """Weights of which every tensor matters: no scale is 1, no shift 0."""
+    generator = torch.Generator().manual_seed(9)
+    state = create_backbone("iresnet18", dimension=DIMENSION).state_dict()
+    for name, value in state.items():
+        if name.endswith(("bias", "running_mean")):
+            state[name] = torch.randn(value.shape, generator=generator) * 0.1
+        elif value.ndim == 1 and not name.startswith("features.weight"):
+            state[name] = 0.6 + 0.4 * torch.rand(value.shape, generator=generator)
+        elif value.ndim == 4:
+            state[name] = torch.randn(value.shape, generator=generator) * (2 / value[0].numel()) ** 0.5
+    return state
+
+
+def test_both_layouts_compute_what_their_descriptions_say(varied: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    images = torch.rand(2, 3, 112, 112, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    depths = IRESNET_DEPTHS["iresnet18"]
+    torch.save(varied, tmp_path / "model.pt")
+    other = numbered(varied, "")
+    torch.save({f"net.{name}": value for name, value in other.items()}, tmp_path / "adaface.pt")
+    with torch.inference_mode():
+        for name, expected in (("model.pt", by_arcface_torch_names(images, varied, depths)),
+                               ("adaface.pt", by_cvlface_names(images, other, depths))):  # fmt: skip
+            found = load_backbone(tmp_path / name)(images)
+            assert expected.std() > 0.1 and torch.allclose(found, expected, atol=1e-5 * float(expected.abs().max()))
+            reversed_ = load_backbone(tmp_path / name, color_space="BGR")(images.flip(1))
+            assert torch.allclose(reversed_, expected, atol=1e-5 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "millions"),
+    [("iresnet18", 187, 24.03), ("iresnet34", 331, 34.14), ("iresnet50", 475, 43.59), ("iresnet100", 925, 65.16),
+     ("iresnet200", 1807, 118.83)],
+)  # fmt: skip
+def test_every_depth_has_the_published_names_and_is_told_by_them(name: str, keys: int, millions: float) -> None:
+    with torch.device("meta"):
+        made = create_backbone(name)
+    state = made.state_dict()
+    assert len(state) == keys
+    assert sum(parameter.numel() for parameter in made.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
+    assert architecture_of(state) == name
+
+
+def test_absurd_and_damaged_weights_are_refused_in_one_sentence(network: torch.nn.Module, tmp_path: Path) -> None:
+    state = network.state_dict()
+    # A stride of zero makes a tensor of any size out of one number.
+    huge = state | {"fc.weight": torch.zeros(1).expand(10**9, 25088)}
+    with pytest.raises(ValueError, match=r"dimension up to 8192 was expected, found \(1000000000, 25088\)"):
+        backbone_from_tensors(huge)
+    torch.save({name: value[:2].clone() if value.ndim else value for name, value in state.items()}, tmp_path / "a.pt")
+    with zipfile.ZipFile(tmp_path / "a.pt") as source, zipfile.ZipFile(tmp_path / "packed.pt", "w") as packed:
+        for entry in source.infolist():
+            packed.writestr(entry.filename, source.read(entry), zipfile.ZIP_DEFLATED)
+    with pytest.raises(
+        ValueError, match=r"packed\.pt: tensors as torch stores them were expected, found .* compressed"
+    ):
+        load_backbone(tmp_path / "packed.pt")
+    content = (tmp_path / "a.pt").read_bytes()
+    for suffix in (".pt", ".safetensors"):
+        path = tmp_path / f"cut{suffix}"
+        for end in (0, 1, 30, 1000, len(content) // 2, len(content) - 20):
+            path.write_bytes(content[:end])
+            with pytest.raises(ValueError, match=rf"cut\{suffix}: .* expected, found") as error:
+                load_backbone(path)
+            assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="a file of weights was expected, found a folder"):
+        load_backbone(tmp_path)
+    torch.save(state | {"layer2.0.se.fc1.weight": torch.ones(2)}, tmp_path / "se.pt")
+    with pytest.raises(ValueError, match=r"1 unexpected: layer2\.0\.se\.fc1\.weight"):
+        load_backbone(tmp_path / "se.pt")
