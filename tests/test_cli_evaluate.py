@@ -142,6 +142,10 @@ class TestSeveralRecognisers:
         output = hyperface(nets[0], f"insightface:{suite}", "--also", nets[0], code=2)
         assert output.startswith("hyperface: Different embedders were expected") and output.count("\n") == 1
 
+    def test_one_set_of_two_suites_is_refused_before_anything_is_measured(self, suite: Path) -> None:
+        output = hyperface("net:missing", f"insightface:{suite}", f"insightface:{suite}", code=2)
+        assert output == "hyperface: Different sets were expected, found 'lfw' twice.\n"
+
     @pytest.mark.parametrize("option", ["--json", "--markdown", "--latex", "--figure"])
     def test_a_folder_is_no_file_and_is_told_before_anything_is_measured(
         self, option: str, suite: Path, tmp_path: Path

@@ -72,8 +72,9 @@ def evaluate(
     from hyperface_lib.evaluation import comparison_table, load_published, load_suite
 
     _check_files(json_file, markdown_file, latex_file, figure_file)
-    specs = _different([embedder, *(also or [])])
+    specs = _different("embedders", [embedder, *(also or [])])
     loaded = [load_suite(suite, pairs=pairs) for suite in suites]
+    _different("sets", [name for suite in loaded for name in suite.sets])
     # the evaluator adds the mirror image itself
     models = [load_embedder(spec, device=device, flip=False) for spec in specs]
     published = load_published() if beside_published else ()
@@ -128,11 +129,11 @@ def _recipes(models: Sequence[Embedder], name: str | None) -> dict[str, Recipe |
     return {model.name: recipe_of_metadata(getattr(model, "metadata", {})) for model in models}
 
 
-def _different(specs: Sequence[str]) -> Sequence[str]:
-    twice = next((spec for spec in specs if specs.count(spec) > 1), None)
+def _different(what: str, names: Sequence[str]) -> Sequence[str]:
+    twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ValueError(f"Different embedders were expected, found {twice!r} twice.")
-    return specs
+        raise ValueError(f"Different {what} were expected, found {twice!r} twice.")
+    return names
 
 
 def _check_files(*files: Path | None) -> None:
