@@ -1,5 +1,6 @@
 """Protocols on vectors and labels, benchmark suites, ranks, leakage, and the scores of generated images."""
 
+from hyperface_lib.evaluation.angle_distributions import AngleDistribution
 from hyperface_lib.evaluation.bootstrap import (
     ByGroups,
     ByPeople,
@@ -72,6 +73,8 @@ from hyperface_lib.evaluation.table import (
 )
 from hyperface_lib.evaluation.template_crops import DecodedImages, dlib_chips, embed_aligned, embed_image_set
 from hyperface_lib.evaluation.templates import PUBLISHED_POOLINGS, Pooling, Templates, pool_templates
+from hyperface_lib.evaluation.uniqueness import DatasetScores, IdentityScores, score_dataset
+from hyperface_lib.evaluation.variation import FactorVariation, factor_variation
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
@@ -79,9 +82,11 @@ __all__ = [
     "FACTOR_CHANGES",
     "FIVE_BENCHMARKS",
     "PUBLISHED_POOLINGS",
+    "AngleDistribution",
     "BenchmarkTable",
     "ByGroups",
     "ByPeople",
+    "DatasetScores",
     "DecodedImages",
     "DistractorSearch",
     "DropIdentities",
@@ -90,11 +95,13 @@ __all__ = [
     "ExclusionPolicy",
     "FactorCurve",
     "FactorPictures",
+    "FactorVariation",
     "Failure",
     "FoldRate",
     "GenerationScores",
     "HardPairs",
     "Identification",
+    "IdentityScores",
     "IjbFeatures",
     "IjbIdentification",
     "IjbResult",
@@ -146,6 +153,7 @@ __all__ = [
     "factor_curve_of_vectors",
     "factor_curves",
     "factor_pictures",
+    "factor_variation",
     "find_leaks",
     "frechet_distance",
     "frechet_floor",
@@ -172,6 +180,7 @@ __all__ = [
     "recipe_of_metadata",
     "roc_curve",
     "roc_of_scores",
+    "score_dataset",
     "score_generated",
     "score_ijb",
     "score_packed",
