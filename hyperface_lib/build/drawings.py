@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hyperface_lib.assets import notebooks_folder
 from hyperface_lib.build.canvas import BLACK, BLUE, FINE, GREY, RED, Canvas, attach, draw_sphere
-from hyperface_lib.build.lab_drawings import five_points, three_regimes
+from hyperface_lib.build.lab_drawings import five_points, three_margins, three_regimes
 from hyperface_lib.build.manifold_drawing import manifold
 from hyperface_lib.build.race_drawing import race
 from hyperface_lib.build.walk_drawing import walk
@@ -80,6 +80,8 @@ DRAWINGS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "01_gallery": ("walk.png", walk),
     "02_packing": ("tammes.png", tammes),
     "04_training": ("arcface.png", margin),
+    "labs/margin_losses": ("three_margins.png", three_margins),
+    "labs/margin_losses_student": ("three_margins.png", three_margins),
     "labs/packing_geometry": ("three_regimes.png", three_regimes),
     "labs/packing_questions": ("five_points.png", five_points),
     "studies/losses": ("race.png", race),

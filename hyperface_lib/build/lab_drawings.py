@@ -1,4 +1,4 @@
-"""The drawings that open the labs on packing."""
+"""The drawings that open the labs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hyperface_lib.build.canvas import BLUE, FAINT, GREY, RED, SPHERE, Canvas, Colour, draw_sphere
+from hyperface_lib.build.canvas import BLACK, BLUE, FAINT, GREY, RED, SPHERE, Canvas, Colour, draw_sphere
 from hyperface_lib.sphere import min_angle_degrees, orthoplex, pack, random_points, simplex
 
 _FAINT_RED = (242, 196, 164)
@@ -43,6 +43,67 @@ def five_points() -> bytes:
         equator = np.stack([np.cos(angles), np.zeros(3), np.sin(angles)], axis=1)
         _globe(canvas, np.concatenate([[[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]], equator]), middle, 180.0)
     return canvas.png()
+
+
+def three_margins(degrees: float = 36.0) -> bytes:
+    """Draw a face at an angle from its class centre, and what three margins leave of its cosine.
+
+    SphereFace with factor 1.5, CosFace with cosine 0.35, ArcFace with 0.5 radians: the thick line is f(theta).
+    """
+    canvas = Canvas(860, 300)
+    turned = {"SphereFace": 1.5 * degrees, "CosFace": degrees, "ArcFace": degrees + float(np.degrees(0.5))}
+    words = {"SphereFace": "the angle grows m times", "CosFace": "the cosine loses m", "ArcFace": "the angle gains m"}
+    for left, (name, angle) in zip((50.0, 335.0, 620.0), turned.items(), strict=True):
+        _one_margin(canvas, np.array([left, 258.0]), name, words[name], degrees, angle)
+    return canvas.png()
+
+
+def _one_margin(
+    canvas: Canvas, foot: NDArray[np.float64], name: str, words: str, degrees: float, turned: float
+) -> None:
+    """Draw a quarter circle over a class centre's axis with the face at `degrees`, and where the loss puts it."""
+    length = 190.0
+
+    def at(angle: float, reach: float = 1.0) -> NDArray[np.float64]:
+        return foot + length * reach * np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle))])
+
+    canvas.text(foot[0] + length / 2, 16, f"{name}: {words}")
+    canvas.line(np.array([at(angle) for angle in np.linspace(0, 90, 90)]), GREY, 1.4)
+    canvas.line(np.array([foot, at(0, 1.08)]), BLACK, 1.6)
+    canvas.text(*(at(0, 1.15)), "W", 16)
+    cosine = float(np.cos(np.radians(degrees)))
+    left = float(np.cos(np.radians(turned))) if turned != degrees else cosine - 0.35
+    canvas.line(np.array([foot, at(degrees)]), BLUE, 2.4)
+    canvas.line(np.array([at(degrees), at(0, cosine)]), FAINT, 1.6)
+    if turned != degrees:
+        canvas.line(np.array([foot, at(turned)]), RED, 2.4)
+        canvas.line(np.array([at(turned), at(0, left)]), _FAINT_RED, 1.6)
+        canvas.line(np.array([at(angle, 0.62) for angle in np.linspace(degrees, turned, 30)]), RED, 1.8)
+        if name == "SphereFace":
+            above, height = at(turned, 1.1)
+            canvas.text(above - 7.0, height, "m", 16, RED)
+            _theta(canvas, above + 7.0, height, RED)
+        else:
+            canvas.text(*at((degrees + turned) / 2, 0.53), "m", 16, RED)
+        canvas.dot(*at(turned), 5.0, (255, 255, 255), RED)
+    else:
+        lifted = np.array([0.0, -12.0])
+        canvas.line(np.array([at(0, left), at(0, cosine)]) + lifted, RED, 1.8)
+        canvas.text(*(at(0, (left + cosine) / 2) + lifted + [0.0, -10.0]), "m", 16, RED)
+    canvas.line(np.array([foot, at(0, left)]), RED, 6.0)
+    middle, below = at(0, left / 2)
+    canvas.text(middle, below + 20.0, f"f = {left:.2f}", 15, RED)
+    canvas.line(np.array([at(angle, 0.3) for angle in np.linspace(0, degrees, 30)]), BLUE, 1.8)
+    _theta(canvas, *at(degrees / 2, 0.38), BLUE)
+    canvas.dot(*at(degrees), 5.5, BLUE, BLUE)
+    canvas.text(*at(degrees, 1.09), "x", 16, BLUE)
+
+
+def _theta(canvas: Canvas, x: float, y: float, colour: Colour) -> None:
+    """Write the letter, which the canvas's font lacks."""
+    turn = np.linspace(0, 2 * np.pi, 40)
+    canvas.line(np.stack([x + 3.6 * np.cos(turn), y + 6.5 * np.sin(turn)], axis=1), colour, 1.5)
+    canvas.line(np.array([[x - 3.6, y], [x + 3.6, y]]), colour, 1.5)
 
 
 def _globe(canvas: Canvas, points: NDArray[np.float64], x: float, y: float) -> None:
