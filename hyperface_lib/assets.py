@@ -42,6 +42,7 @@ _MAKERS = {
     "generator": "`make models` trains it",
     "runs": "`make models` makes it",
     "results": "`python -m hyperface_lib.build` and its parts measure it",
+    "published": "it is part of the repository: `git checkout -- data/published` brings it back",
     "profiles": "it is part of the repository: `git checkout -- data/profiles` brings it back",
     "external": "it is not ours to ship: `hyperface run --profile paper --dry-run` says where it comes from",
 }
