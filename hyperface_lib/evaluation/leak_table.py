@@ -106,7 +106,9 @@ def leak_table(
         raise ValueError(f"Comparisons must be some of {', '.join(COMPARISONS)}, found {unknown or 'none'}.")
     if not len(samples) or not len(real):
         raise ValueError(f"Both sides need vectors, found {len(samples)} synthetic and {len(real)} real ones.")
-    thresholds = [(_cosine(angle), float(angle), None) for angle in thresholds_degrees]
+    thresholds: list[tuple[float, float, float | None]] = [
+        (_cosine(angle), float(angle), None) for angle in thresholds_degrees
+    ]
     for rate in false_accept_rates:
         cosine = impostor_threshold_cosine(real, real_ids, rate, progress)
         thresholds.append((cosine, float(cosines_to_degrees(cosine)), rate))
