@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from tqdm.auto import tqdm
 
-from hyperface_lib.evaluation.roc import FALSE_POSITIVE_RATES
+from hyperface_lib.evaluation.roc import FALSE_POSITIVE_RATES, is_measured
 from hyperface_lib.evaluation.verification import PairScores
 
 Floats = npt.NDArray[np.float64]
@@ -165,7 +165,7 @@ def bootstrap_verification(
     told = values[~np.isnan(values).any(axis=1)]
     ends = [(1 - level) / 2, (1 + level) / 2]
     lows, highs = np.quantile(told, ends, axis=0) if len(told) else np.full((2, values.shape[1]), np.nan)
-    unmeasured = [rate * (1 + 1e-12) * np.count_nonzero(~same) < 1 for rate in rates]
+    unmeasured = [not is_measured(rate, int(np.count_nonzero(~same))) for rate in rates]
     lows[2:][unmeasured] = highs[2:][unmeasured] = np.nan
     intervals = [Interval(*map(float, three)) for three in zip(estimates, lows, highs, strict=True)]
     return VerificationIntervals(

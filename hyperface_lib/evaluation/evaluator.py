@@ -61,15 +61,24 @@ def score_pairs(
     """Give the cosine of every pair, and what was met in the photographs; see `evaluate`.
 
     Where the set says who is on its images the scores do too (`people_of`), and one remark among the problems says
-    which people are in more folds than one. Raises ValueError when no pair is left to score.
+    which people are in more folds than one. Raises ValueError when no pair is left to score, and
+    for an embedder that gives no numbers.
     """
     problems: list[PhotographProblem] = []
+    if not len(pair_set):
+        raise ValueError(f"The pair set {pair_set.name!r} has no pairs.")
     used, row_of_image = np.unique(np.concatenate([pair_set.first, pair_set.second]), return_inverse=True)
     if pair_set.aligned:
         vectors = embed_crops(embedder, _Chosen(pair_set.images, used), pair_set.name, progress, flip)
         kept = np.arange(len(used))
     else:
         vectors, kept, problems = embed_photographs_of(embedder, pair_set, used, progress)
+    wrong = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(wrong):
+        raise ValueError(
+            f"{embedder.name} gave a vector that is not finite for {len(wrong)} images of {pair_set.name!r}, the first "
+            f"image {used[kept[wrong[0]]]}."
+        )
     place = np.full(len(used), -1, dtype=np.int64)
     place[kept] = np.arange(len(kept))
     first, second = place[row_of_image].reshape(2, -1)

@@ -17,6 +17,7 @@ from hyperface_lib.evaluation.gallery_search import (
     scan,
     unit_rows,
 )
+from hyperface_lib.evaluation.roc import is_measured
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,10 @@ class OpenSetIdentification:
         place = searches - 1 - allowed
         return float(np.partition(self.impostor_cosines, place)[place])
 
+    def measures(self, false_positive_identification_rate: float) -> bool:
+        """Tell whether a rate stands for one false positive or more in the searches that had no mate to find."""
+        return is_measured(false_positive_identification_rate, len(self.impostor_cosines))
+
     def rate_at(self, false_positive_identification_rate: float, rank: int = 1) -> float:
         """Give TPIR at FPIR: the share of mated searches that find their mate, in the best `rank`, over the threshold.
 
@@ -92,6 +97,10 @@ class DistractorSearch:
     identification: OpenSetIdentification
     highest_impostors: npt.NDArray[np.float32]
     impostor_pairs: int
+
+    def measures(self, false_accept_rate: float) -> bool:
+        """Tell whether a rate stands for one false accept or more among the pairs of a probe and a distractor."""
+        return is_measured(false_accept_rate, self.impostor_pairs)
 
     def true_accept_rate_at(self, false_accept_rate: float) -> float:
         """Give the share of probes that meet their own person at a false accept rate over all probe-distractor pairs.

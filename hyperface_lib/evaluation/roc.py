@@ -79,11 +79,17 @@ class RocCurve:
         left, right = self._false_positives(low) / self.impostors, self._false_positives(high) / self.impostors
         return float(left + weight * (right - left))
 
+    def measures(self, false_positive_rate: float) -> bool:
+        """Tell whether a rate stands for one false positive or more: under that, the highest impostor decides alone."""
+        return is_measured(false_positive_rate, self.impostors)
+
     def true_positive_rate_at(self, false_positive_rate: float) -> float:
         """Give the highest true positive rate whose false positive rate does not exceed the one asked for.
 
-        Below one false positive in the impostor pairs at hand this is the rate without any false positive.
+        Below one false positive in the impostor pairs at hand (`measures` says so) this is the rate without any false
+        positive. Raises ValueError for a rate outside [0, 1].
         """
+        _require_rate(false_positive_rate)
         allowed = int(false_positive_rate * (1 + 1e-12) * self.impostors)
         if allowed >= self.impostors:
             return 1.0
@@ -95,7 +101,9 @@ class RocCurve:
 
         Of several such points the highest. It may lie beyond the rate asked for, as the published tables of IJB-B and
         IJB-C do (`eval_ijbc.py` of InsightFace); with few impostor pairs it is far more than `true_positive_rate_at`.
+        Raises ValueError for a rate outside [0, 1].
         """
+        _require_rate(false_positive_rate)
         wanted = false_positive_rate * self.impostors
         counts = {0, self.impostors}
         for guess in {min(max(number, 0), self.impostors) for number in (floor(wanted), ceil(wanted))}:
@@ -131,7 +139,7 @@ def roc_of_scores(genuine: npt.ArrayLike, impostors: npt.ArrayLike) -> RocCurve:
     """Trace the curve of the scores of genuine pairs (g,) and of impostor pairs (i,).
 
     Both are copied and sorted apart, float32 staying float32: 15 million scores take 60 MB. Raises ValueError as
-    `roc_curve` does.
+    `roc_curve` does; a score of -inf stands for a pair that is never accepted.
     """
     same, other = _floating(genuine).ravel(), _floating(impostors).ravel()
     if not len(same) or not len(other):
@@ -140,8 +148,11 @@ def roc_of_scores(genuine: npt.ArrayLike, impostors: npt.ArrayLike) -> RocCurve:
         )
     dtype = np.result_type(same.dtype, other.dtype)
     same, other = np.sort(same.astype(dtype, copy=False)), np.sort(other.astype(dtype, copy=False))
-    if np.isnan(same[-1]) or np.isnan(other[-1]):  # sorted last
-        raise ValueError("A ROC curve needs scores that are numbers, found some that are not.")
+    for scores, kind in ((same, "genuine"), (other, "impostor")):
+        if not scores[-1] < np.inf:  # what is no number is sorted last
+            raise ValueError(
+                f"A ROC curve needs scores that are numbers below infinity, found {scores[-1]} for {kind} pairs."
+            )
     return RocCurve(same, other)
 
 
@@ -151,6 +162,16 @@ def tpr_at_fpr(
     """Give the true positive rate at each false positive rate, from the scores of genuine and of impostor pairs."""
     curve = roc_of_scores(genuine, impostors)
     return {rate: curve.true_positive_rate_at(rate) for rate in rates}
+
+
+def is_measured(rate: float, trials: int) -> bool:
+    """Tell whether a rate of errors stands for one error or more in so many trials."""
+    return rate * (1 + 1e-12) * trials >= 1
+
+
+def _require_rate(rate: float) -> None:
+    if not 0 <= rate <= 1:
+        raise ValueError(f"A false positive rate lies between 0 and 1, found {rate}.")
 
 
 def _floating(values: npt.ArrayLike) -> Scores:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hyperface_lib.evaluation.roc import FALSE_POSITIVE_RATES, RocCurve, roc_curve
+from hyperface_lib.evaluation.roc import FALSE_POSITIVE_RATES, RocCurve, is_measured, roc_curve
 from hyperface_lib.formats import PairSet, contiguous_folds
 
 ACCURACY_THRESHOLDS = np.arange(0, 4, 0.01)
@@ -35,7 +35,7 @@ class Verification:
     tpr_at_fpr: the same rates on all pairs at once, exact (`RocCurve.true_positive_rate_at`); eer, auc: on all pairs.
     best_threshold_accuracy: the accuracy at the one threshold (a cosine) best for all pairs, which opensphere prints
     as ACC: it has seen the answers, so never compare it with `accuracy`. Rates and areas are nan without pairs of both
-    kinds.
+    kinds. one_kind_folds: places in `fold_accuracies` of folds with genuine or with impostor pairs alone.
     """
 
     accuracy: float
@@ -50,6 +50,7 @@ class Verification:
     best_threshold: float
     cosines: npt.NDArray[np.float64]
     is_same: npt.NDArray[np.bool_]
+    one_kind_folds: tuple[int, ...] = ()
 
     @property
     def pairs(self) -> int:
@@ -60,6 +61,35 @@ class Verification:
     def protocol(self) -> str:
         """The label that belongs beside `accuracy` in every table."""
         return f"{len(self.thresholds)}-fold"
+
+    @property
+    def unmeasured_rates(self) -> tuple[float, ...]:
+        """The rates of `tpr_at_fpr` under one false positive in the impostor pairs: the highest of these decides."""
+        impostors = int((~self.is_same).sum())
+        return tuple(rate for rate in self.tpr_at_fpr if not is_measured(rate, impostors))
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to know before these numbers stand beside others: one sentence for each thing that is unusual."""
+        remarks = []
+        folds, impostors = len(self.fold_accuracies), int((~self.is_same).sum())
+        if folds != 10:
+            remarks.append(f"The protocol has 10 folds, these pairs have {folds}.")
+        if impostors in (0, self.pairs):
+            kind = "impostor" if impostors else "genuine"
+            remarks.append(f"All {self.pairs} pairs are {kind} pairs: there are no rates, only an accuracy.")
+        elif self.one_kind_folds:
+            remarks.append(
+                f"{len(self.one_kind_folds)} of {folds} folds, the first fold {self.one_kind_folds[0] + 1}, have pairs "
+                "of one kind only: no true accept rate can be averaged over folds."
+            )
+        if impostors and self.unmeasured_rates:
+            rates = ", ".join(f"{rate:g}" for rate in self.unmeasured_rates)
+            remarks.append(
+                f"{impostors} impostor pairs cannot measure TPR at an FPR of {rates}: what stands there is the rate "
+                "without any false positive."
+            )
+        return tuple(remarks)
 
     @property
     def standard_error(self) -> float:
@@ -99,8 +129,11 @@ class PairScores:
     people: npt.NDArray[np.int64] | None = None
 
     def verify(self) -> Verification:
-        """Apply the protocol to these scores."""
-        return verify(self.cosines, self.is_same, self.folds)
+        """Apply the protocol to these scores. Raises ValueError as `verify` does, naming the set."""
+        try:
+            return verify(self.cosines, self.is_same, self.folds)
+        except ValueError as error:
+            raise ValueError(f"{self.name!r}: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,15 +157,19 @@ def verify(cosines: npt.ArrayLike, is_same: npt.ArrayLike, folds: int | npt.Arra
     `scipy.interpolate.interp1d` gave before it began to refuse them.
 
     Raises ValueError with one sentence for lengths that differ, cosines outside [-1, 1], labels that are not true or
-    false, or fewer than two folds. Source: the LFW protocol (Huang et al., 2007), View 2.
+    false, no pairs, or fewer than two folds. Source: the LFW protocol (Huang et al., 2007), View 2.
     """
     score = np.asarray(cosines, dtype=np.float64)
     labels = np.asarray(is_same)
     if score.ndim != 1 or labels.shape != score.shape:
         raise ValueError(f"Cosines and labels must be of one shape (pairs,), found {score.shape} and {labels.shape}.")
-    if not np.isfinite(score).all() or (np.abs(score) > 1 + 1e-3).any():
+    if not len(score):
+        raise ValueError("There are no pairs to verify.")
+    outside = np.flatnonzero(~(np.abs(score) <= 1 + 1e-3))
+    if len(outside):
         raise ValueError(
-            "Cosines must lie in [-1, 1], found values outside or not a number: distances are not accepted."
+            f"Cosines must lie in [-1, 1], found {score[outside[0]]:g} for pair {outside[0]} and {len(outside)} such "
+            "in all: distances are not accepted."
         )
     if not np.isin(labels, (0, 1)).all():
         raise ValueError(
@@ -143,7 +180,7 @@ def verify(cosines: npt.ArrayLike, is_same: npt.ArrayLike, folds: int | npt.Arra
     if fold_numbers.shape != score.shape:
         raise ValueError(f"Fold numbers must be one a pair, found {fold_numbers.shape} for {len(score)} pairs.")
     fold = np.unique(fold_numbers, return_inverse=True)[1]
-    if not len(fold) or fold.max() < 1:
+    if fold.max() < 1:
         raise ValueError(
             "Cross-validation needs at least two folds, found one: its threshold would be chosen on itself."
         )
@@ -171,6 +208,7 @@ def verify(cosines: npt.ArrayLike, is_same: npt.ArrayLike, folds: int | npt.Arra
         best_threshold=best_cosine,
         cosines=score,
         is_same=same,
+        one_kind_folds=tuple(np.flatnonzero((genuine == 0) | (impostors == 0)).tolist()),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import plotly.graph_objects as go
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from hyperface_lib.evaluation import roc_curve
 from hyperface_lib.plots.curves import roc_points
@@ -35,7 +35,7 @@ def det_curves(
         is_same = np.asarray(is_same, dtype=bool)
         left, bottom = min(left, 1 / int((~is_same).sum())), min(bottom, 1 / int(is_same.sum()))
         top = max(top, float(false_non_match[false_match >= (lowest_fmr or 0)].max(initial=0)))
-        x, y = norm.ppf(false_match), norm.ppf(false_non_match)
+        x, y = ndtri(false_match), ndtri(false_non_match)
         keep = _evenly_along(x, y)
         equal_error = roc_curve(cosines, is_same).equal_error_rate
         figure.add_trace(
@@ -71,7 +71,7 @@ def det_points(cosines: np.ndarray, is_same: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _equal_error_point(name: str, equal_error: float, color: str) -> go.Scatter:
-    place = [float(norm.ppf(equal_error))] if 0 < equal_error < 1 else []
+    place = [float(ndtri(equal_error))] if 0 < equal_error < 1 else []
     return go.Scatter(
         x=rounded(place),
         y=rounded(place),
@@ -85,7 +85,7 @@ def _equal_error_point(name: str, equal_error: float, color: str) -> go.Scatter:
 
 
 def _diagonal(low: float, high: float) -> go.Scatter:
-    ends = rounded(norm.ppf([low, high]))
+    ends = rounded(ndtri([low, high]))
     return go.Scatter(
         x=ends,
         y=ends,
@@ -99,9 +99,9 @@ def _diagonal(low: float, high: float) -> go.Scatter:
 def _probit_axis(low: float, high: float) -> dict[str, object]:
     shown = [rate for rate in TICKS if low * (1 - 1e-9) <= rate <= high]
     return {
-        "range": [float(norm.ppf(low)), float(norm.ppf(high))],
+        "range": [float(ndtri(low)), float(ndtri(high))],
         "tickmode": "array",
-        "tickvals": [float(norm.ppf(rate)) for rate in shown],
+        "tickvals": [float(ndtri(rate)) for rate in shown],
         "ticktext": [f"{100 * rate:.7g}" for rate in shown],
     }
 

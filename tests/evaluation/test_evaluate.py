@@ -328,3 +328,22 @@ def test_scores_know_who_is_on_either_picture_and_shared_people_are_remarked(pho
 
 def test_sets_without_names_are_scored_without_people() -> None:
     assert score_pairs(ColourEmbedder(), coloured_pairs())[0].people is None
+
+
+def test_a_set_without_pairs_and_vectors_that_are_no_numbers_are_refused() -> None:
+    nothing = np.zeros(0, np.int64)
+    with pytest.raises(ValueError, match="'empty' has no pairs"):
+        evaluate(ColourEmbedder(), PairSet("empty", np.zeros((0, 8, 8, 3), np.uint8), nothing, nothing, nothing == 0))
+
+    class Diverged(ColourEmbedder):
+        def embed_raw(self, images: np.ndarray, progress: bool = False) -> np.ndarray:
+            raw = super().embed_raw(images).copy()
+            raw[images[:, 0, 0, 0] > 200] = np.nan
+            return raw
+
+    pair_set = coloured_pairs()
+    wrong = [row for row in range(len(pair_set.images)) if pair_set.images[row, 0, 0, 0] > 200]
+    with pytest.raises(
+        ValueError, match=f"not finite for {len(wrong)} images of 'colours', the first image {wrong[0]}"
+    ):
+        evaluate(Diverged(), pair_set)

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperface_lib.evaluation import roc_curve, roc_of_scores, tpr_at_fpr, verify
+from hyperface_lib.evaluation import (
+    identify_open_set,
+    roc_curve,
+    roc_of_scores,
+    search_distractors,
+    tpr_at_fpr,
+    verify,
+)
 
 # a few levels only: ties within and between the kinds, and sets in which every score is the same
 levels = st.lists(st.integers(-4, 4), min_size=1, max_size=40)
@@ -50,6 +57,14 @@ def test_rates_area_and_equal_error_are_those_of_every_threshold(
         )
 
 
+def test_pairs_that_are_never_accepted_count_as_missed_and_as_rejected() -> None:
+    genuine, impostors = np.array([0.9, 0.5, -np.inf, -np.inf]), np.array([0.6, 0.1, -np.inf, -np.inf])
+    curve = roc_of_scores(genuine, impostors)
+    assert curve.true_positive_rate_at(0.25) == 0.5 and curve.true_positive_rate_at(0.0) == 0.25
+    assert curve.equal_error_rate == pytest.approx(crossing(points(genuine, impostors)))
+    assert curve.area == pytest.approx(np.mean([[(s > o) + 0.5 * (s == o) for o in impostors] for s in genuine]))
+
+
 def test_the_nearest_rate_is_that_of_insightfaces_evaluation() -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="`make install` installs scikit-learn")
     rng = np.random.default_rng(0)
@@ -84,9 +99,29 @@ def test_the_protocol_never_stumbles_over_equal_scores(values: list[float], seed
         assert np.isnan(fold_rate.true_accept_rate) or 0 <= fold_rate.true_accept_rate <= 1
 
 
+def test_curves_and_searches_say_which_rates_they_measure() -> None:
+    curve = roc_of_scores([0.5], np.zeros(10))
+    assert curve.measures(0.1) and curve.measures(1.0) and not curve.measures(0.09)
+    # the sum of many tenths is a little less than it should be
+    assert roc_of_scores([0.5], np.zeros(3)).measures(1 - 2 / 3)
+    basis = np.eye(6)
+    open_set = identify_open_set(basis[:5], [0, 7, 7, 8, 9], basis[:1], [0])
+    assert open_set.measures(0.25) and not open_set.measures(0.24)
+    found = search_distractors(basis[:2], [0, 1], basis[:2], [0, 1], basis[2:])
+    assert found.impostor_pairs == 8 and found.measures(0.125) and not found.measures(0.12)
+
+
 def test_what_is_no_score_is_refused() -> None:
-    with pytest.raises(ValueError, match="not"):
-        roc_of_scores([0.1, np.nan], [0.2])
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=f"found {wrong} for genuine pairs"):
+            roc_of_scores([0.1, wrong], [0.2])
+        with pytest.raises(ValueError, match=f"found {wrong} for impostor pairs"):
+            roc_of_scores([0.1], [0.2, wrong, 0.1])
+    curve = roc_of_scores([0.1, 0.3], [0.2])
+    for rate in (-0.1, 1.1, np.nan):
+        for question in (curve.true_positive_rate_at, curve.true_positive_rate_nearest):
+            with pytest.raises(ValueError, match=f"between 0 and 1, found {rate}"):
+                question(rate)
     with pytest.raises(ValueError, match="both kinds, found 0"):
         tpr_at_fpr([], [0.1])
     with pytest.raises(ValueError, match="one shape"):

@@ -199,7 +199,10 @@ def test_one_kind_of_pair_has_an_accuracy_and_no_rates() -> None:
         (([0.1] * 20, [True] * 19), "one shape"),
         (([[0.1] * 20], [[True] * 20]), "one shape"),
         (([1.5] * 20, [True] * 20), r"\[-1, 1\]"),
-        (([float("nan")] * 20, [True] * 20), r"\[-1, 1\]"),
+        (([0.5] * 3 + [float("nan")] * 17, [True] * 20), r"\[-1, 1\], found nan for pair 3 and 17 such"),
+        (([0.5] * 19 + [float("-inf")], [True] * 20), r"\[-1, 1\], found -inf for pair 19 and 1 such"),
+        (([], []), "no pairs"),
+        (([], [], []), "no pairs"),
         (([0.1] * 20, [2] * 20), "true"),
         (([0.1] * 9, [True] * 9), "9 pairs cannot be cut into 10"),
         (([0.1] * 20, [True] * 20, 1), "two folds"),
@@ -210,6 +213,61 @@ def test_one_kind_of_pair_has_an_accuracy_and_no_rates() -> None:
 def test_what_is_not_scores_and_labels_is_refused(arguments: tuple[object, ...], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         verify(*arguments)  # type: ignore[arg-type]
+
+
+def test_scores_that_cannot_be_verified_are_named() -> None:
+    one_fold = PairScores("photos", np.ones(4), np.ones(4, bool), np.zeros(4, int), np.arange(4))
+    with pytest.raises(ValueError, match=r"'photos': .*two folds") as error:
+        one_fold.verify()
+    assert "\n" not in str(error.value)
+
+
+def test_a_usual_set_needs_no_remark() -> None:
+    cosines, same = scores(0, 30_000)
+    result = verify(cosines, same)
+    assert result.remarks == () and result.unmeasured_rates == () and result.one_kind_folds == ()
+
+
+@pytest.mark.parametrize("pairs", [3, 7])
+def test_fewer_folds_than_ten_are_said(pairs: int) -> None:
+    cosines, same = scores(0, 30_000)
+    result = verify(cosines, same, pairs)
+    assert result.protocol == f"{pairs}-fold"
+    assert result.remarks == (f"The protocol has 10 folds, these pairs have {pairs}.",)
+
+
+def test_rates_under_one_false_positive_are_not_passed_over_in_silence() -> None:
+    same = np.tile(np.repeat([True, False], [20, 100]), 10)  # 1,000 impostor pairs
+    result = verify(np.where(same, 0.9, 0.1), same)
+    assert result.unmeasured_rates == (1e-4,) and result.tpr_at_fpr[1e-4] == 1.0
+    (remark,) = result.remarks
+    assert remark.startswith("1000 impostor pairs cannot measure TPR at an FPR of 0.0001:")
+    fewer = verify(np.where(same, 0.9, 0.1)[1:-1], same[1:-1])
+    assert fewer.unmeasured_rates == (1e-3, 1e-4) and "of 0.001, 0.0001:" in fewer.remarks[0]
+    curve = result.roc()
+    assert curve.measures(1e-3) and not curve.measures(0.99e-3) and not curve.measures(0.0)
+
+
+def test_folds_of_one_kind_have_an_accuracy_and_are_said() -> None:
+    same = np.tile(np.repeat([True, False], 20), 5)  # folds 0, 2, 4, ... genuine, the others impostors
+    cosines, folds = np.where(same, 0.9, 0.1), np.repeat(np.arange(10), 20)
+    result = verify(cosines, same, folds)
+    assert result.accuracy == 1.0 and result.one_kind_folds == tuple(range(10))
+    assert result.remarks[0].startswith("10 of 10 folds, the first fold 1, have pairs of one kind only")
+    mixed = np.array(same)
+    mixed[:20] = np.arange(20) % 2 == 0
+    assert verify(np.where(mixed, 0.9, 0.1), mixed, folds).one_kind_folds == tuple(range(1, 10))
+    # all impostors in one fold: its threshold is chosen on genuine pairs alone, the first that accepts them all
+    alone = verify([0.9025, 0.95, 0.1, 0.1, 0.95, 0.95], [1, 1, 0, 0, 1, 1], [0, 0, 1, 1, 2, 2])
+    assert alone.thresholds[1] == pytest.approx(0.2) and alone.fold_accuracies.tolist() == [0.5, 1.0, 1.0]
+    assert alone.one_kind_folds == (0, 1, 2) and math.isnan(alone.val_at_far[1e-1].true_accept_rate)
+
+
+@pytest.mark.parametrize(("label", "kind"), [(True, "genuine"), (False, "impostor")])
+def test_pairs_of_one_kind_are_said(label: bool, kind: str) -> None:
+    result = verify(np.full(20, 0.5), np.full(20, label))
+    assert result.remarks[0] == f"All 20 pairs are {kind} pairs: there are no rates, only an accuracy."
+    assert result.one_kind_folds == tuple(range(10)) and math.isnan(result.tpr_at_fpr[1e-1])
 
 
 def test_hardest_pairs_are_the_worst_of_both_kinds_as_rows_of_the_pair_set() -> None:
