@@ -1,14 +1,21 @@
-"""What vectors and networks say of themselves to `hyperface inspect`: read, never run."""
+"""What vectors and networks say of themselves to `hyperface inspect`: no code of theirs is run."""
 
 from __future__ import annotations
 
 import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from hyperface_lib.formats.inspection import Describer, Facts, Inspection
 
+if TYPE_CHECKING:
+    from hyperface_lib.embedding import Embedder
+
+# Two rendered faces of each of six people show which order of colours a recogniser expects.
+_PEOPLE = (0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5)
 _TORCH_SUFFIXES = (".pt", ".pth", ".ckpt", ".tar")
 
 
@@ -44,11 +51,12 @@ def describe_torch_weights(path: Path) -> Inspection | None:
 
 
 def describe_onnx(path: Path) -> Inspection | None:
-    """Describe an ONNX network, or a folder of them such as an InsightFace pack; no session is opened."""
+    """Describe an ONNX network, or a folder of them such as an InsightFace pack; recognisers are tried on faces."""
     if path.is_dir() and (files := sorted(path.glob("*.onnx"))):
         each = {file.name: _onnx(file) for file in files}
         facts: Facts = {"networks": len(files), **{name: one.facts.get("input", "") for name, one in each.items()}}
         recognisers = [name for name, one in each.items() if one.facts.get("recogniser") == "yes"]
+        facts["normalisation"] = each[recognisers[0]].facts["takes"] if recognisers else "none"
         facts["recogniser"] = recognisers[0] if recognisers else "none"
         problems = [problem for one in each.values() for problem in one.problems]
         if len(recognisers) > 1:
@@ -103,7 +111,7 @@ def _recogniser(path: Path, shapes: dict[str, tuple[int, ...]]) -> Inspection:
 
 
 def _backbone(path: Path) -> Inspection:
-    from hyperface_lib.embedding import load_backbone
+    from hyperface_lib.embedding import NetworkEmbedder, load_backbone
 
     try:
         backbone = load_backbone(path)
@@ -115,15 +123,16 @@ def _backbone(path: Path) -> Inspection:
         "dimension": backbone.dimension,
         "image_size": backbone.image_size,
         "parameters": parameters,
-        "use": f"{backbone.architecture}:{path}",
     }
-    return Inspection(path, "recogniser weights (IResNet)", facts)
+    embedder = NetworkEmbedder(backbone, str(path), flip=False, batch_size=len(_PEOPLE), device="cpu")
+    order, problems = _channel_order(embedder, f"{backbone.architecture}:{path}")
+    return Inspection(path, "recogniser weights (IResNet)", facts | order, problems)
 
 
 def _onnx(path: Path) -> Inspection:
     import onnx
 
-    from hyperface_lib.embedding.onnx_embedder import normalises_itself
+    from hyperface_lib.embedding.onnx_embedder import OnnxEmbedder, normalises_itself
 
     kind = "ONNX network"
     try:
@@ -157,7 +166,38 @@ def _onnx(path: Path) -> Inspection:
     foreign = sorted({node.domain for node in graph.node} - {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
     if foreign:
         problems.append(f"It needs operations of {', '.join(foreign)}, which onnxruntime does not bring.")
+    if facts["recogniser"] == "yes" and not problems:
+        try:
+            embedder = OnnxEmbedder(path, flip=False)
+            order, warnings = _channel_order(embedder, f"onnx:{path}")
+        # onnxruntime's own errors share no public class.
+        except Exception as problem:
+            order, warnings = {}, (f"{path} cannot be tried: {' '.join(str(problem).split())}",)
+        facts |= order
+        problems += warnings
     return Inspection(path, kind, facts, tuple(problems))
+
+
+def _channel_order(embedder: Embedder, spec: str) -> tuple[Facts, tuple[str, ...]]:
+    """Try a recogniser on rendered faces; say which order of colours it expects and how it is then loaded."""
+    from PIL import Image
+
+    from hyperface_lib.embedding import self_test
+    from hyperface_lib.faces import FaceWorld, identity_seeds, nuisance_seed
+
+    seeds = identity_seeds("showcase", max(_PEOPLE) + 1)
+    pictures = [nuisance_seed(seeds[person], number % 2) for number, person in enumerate(_PEOPLE)]
+    faces = FaceWorld(size=112).render_batch([seeds[p] for p in _PEOPLE], pictures, workers=1, profile="clean")
+    size = embedder.image_size
+    if size != faces.shape[1]:
+        faces = np.stack([np.asarray(Image.fromarray(face).resize((size, size))) for face in faces])
+    found = self_test(embedder, faces, _PEOPLE)
+    facts = {
+        "channel_order": found.channel_order or "undecided",
+        "rendered_faces": found.describe(),
+        "use": f"bgr:{spec}" if found.channel_order == "BGR" else spec,
+    }
+    return facts, (found.warning,) if found.warning else ()
 
 
 def _shape(value: Any) -> list[int | str]:

@@ -17,7 +17,10 @@ def inspect(
     ],
     json_file: JsonFile = None,
 ) -> None:
-    """Say what FILE is: counts, sizes, first images, problems. Nothing in it is run, nothing is changed."""
+    """Say what FILE is: counts, sizes, first images, problems. No code in it is run, nothing is changed.
+
+    Recognisers of others are tried on rendered faces, which shows whether they expect RGB or BGR.
+    """
     from hyperface_lib.cli.describers import NETWORK_DESCRIBERS
     from hyperface_lib.formats import inspect as look
 

@@ -10,6 +10,7 @@ from hyperface_lib.embedding.backbones_layouts import load_backbone
 from hyperface_lib.embedding.load import load_embedder
 from hyperface_lib.embedding.networks import NetworkEmbedder, Recogniser, load_recogniser, save_recogniser
 from hyperface_lib.embedding.protocol import Embedder, unit_vectors
+from hyperface_lib.embedding.self_test import SelfTest, self_test
 
 if TYPE_CHECKING:
     from hyperface_lib.embedding.photographs import PhotographProblem, PhotographVectors, embed_photographs
@@ -23,6 +24,7 @@ __all__ = [
     "PhotographProblem",
     "PhotographVectors",
     "Recogniser",
+    "SelfTest",
     "align_face",
     "backbone_names",
     "create_backbone",
@@ -31,6 +33,7 @@ __all__ = [
     "load_embedder",
     "load_recogniser",
     "save_recogniser",
+    "self_test",
     "unit_vectors",
 ]
 

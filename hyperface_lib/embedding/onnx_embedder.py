@@ -29,25 +29,37 @@ def file_fingerprint(path: str | Path) -> str:
 class OnnxEmbedder:
     """Embed crops with a recognition network stored as ONNX, on the processor through onnxruntime.
 
-    The network takes RGB, channels first. Pixels are scaled to [-1, 1] by (x - 127.5) / 127.5, unless the graph
-    begins by subtracting and multiplying itself (exports from MXNet do): then they enter as they are.
+    The network takes channels first, RGB unless `channel_order` is "BGR"; `self_test` tells which. Pixels are scaled to
+    [-1, 1] by (x - 127.5) / 127.5, unless the graph begins by subtracting and multiplying itself (exports from MXNet
+    do): then they enter as they are.
     """
 
     def __init__(
-        self, path: str | Path, name: str | None = None, flip: bool = True, batch_size: int = 16, threads: int = 0
+        self,
+        path: str | Path,
+        name: str | None = None,
+        flip: bool = True,
+        batch_size: int = 16,
+        threads: int = 0,
+        channel_order: str = "RGB",
     ) -> None:
         import onnxruntime
 
+        if channel_order not in ("RGB", "BGR"):
+            raise ValueError(f"channel_order: 'RGB' or 'BGR' was expected, found {channel_order!r}")
         source = Path(path)
+        if source.is_dir():
+            raise ValueError(f"{source}: an ONNX file was expected, found a folder")
         if not source.is_file():
-            raise FileNotFoundError(f"no ONNX file at {source}")
+            raise FileNotFoundError(f"{source}: an ONNX file was expected, found nothing there")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
         except Exception as error:
-            raise ValueError(f"{source} is not a readable ONNX network: {str(error).splitlines()[0]}") from error
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise ValueError(f"{source}: a readable ONNX network was expected, found: {reason[0]}") from error
         entry = recognition_input(self._session)
         if entry is None:
             raise ValueError(
@@ -57,6 +69,7 @@ class OnnxEmbedder:
         self._input, self.image_size, self.dimension, fixed_batch = entry
         self.name = name or f"onnx:{source}"
         self.flip = flip
+        self.channel_order = channel_order
         self.batch_size = fixed_batch or batch_size
         self.fingerprint = file_fingerprint(source)
         self.mean, self.std = (0.0, 1.0) if normalises_itself(source) else (127.5, 127.5)
@@ -81,7 +94,8 @@ class OnnxEmbedder:
         return unit_vectors(self.embed_raw(images, progress))
 
     def _run(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        batch = (images.astype(np.float32) - self.mean) / self.std
+        ordered = images[..., ::-1] if self.channel_order == "BGR" else images
+        batch = (ordered.astype(np.float32) - self.mean) / self.std
         batch = np.ascontiguousarray(batch.transpose(0, 3, 1, 2))
         features: NDArray[np.float32] = self._session.run(None, {self._input: batch})[0]
         return features
@@ -120,7 +134,7 @@ def normalises_itself(path: str | Path) -> bool:
     )
 
 
-def load_pack(folder: str | Path, flip: bool = True) -> OnnxEmbedder:
+def load_pack(folder: str | Path, flip: bool = True, channel_order: str = "RGB") -> OnnxEmbedder:
     """Load the recognition network of an InsightFace pack: the first file, by name, that has a recogniser's form.
 
     Raises FileNotFoundError if there is no such folder or no `.onnx` file in it, ValueError if none is a recogniser.
@@ -139,5 +153,5 @@ def load_pack(folder: str | Path, flip: bool = True) -> OnnxEmbedder:
         except Exception:
             continue
         if recognition_input(session) is not None:
-            return OnnxEmbedder(file, name=f"pack:{folder}", flip=flip)
+            return OnnxEmbedder(file, name=f"pack:{folder}", flip=flip, channel_order=channel_order)
     raise ValueError(f"{place}: none of {', '.join(file.name for file in files)} is a recognition network")

@@ -72,6 +72,16 @@ def test_vectors_are_unit_mirror_proof_and_independent_of_company(tmp_path: Path
     assert np.array_equal(embedder.embed(images[3:4])[0], vectors[3])
 
 
+def test_a_network_that_learned_on_bgr_is_given_bgr(tmp_path: Path) -> None:
+    path, images = write_network(tmp_path / "a.onnx"), pictures(2)
+    reversed_ = load_embedder(f"bgr:onnx:{path}", flip=False)
+    assert reversed_.name == f"bgr:onnx:{path}"
+    assert np.allclose(reversed_.embed_raw(images), expected(images[..., ::-1], 127.5, 127.5), atol=1e-3)
+    assert np.array_equal(load_embedder(f"bgr:pack:{tmp_path}", flip=False).embed(images), reversed_.embed(images))
+    with pytest.raises(ValueError, match="'RGB' or 'BGR' was expected, found 'GRB'"):
+        OnnxEmbedder(path, channel_order="GRB")
+
+
 def test_first_nodes_are_those_onnx_itself_reads(tmp_path: Path) -> None:
     path = write_network(tmp_path / "a.onnx", raw_pixels=True)
     nodes = onnx.load(path).graph.node
@@ -84,9 +94,9 @@ def test_files_that_are_no_onnx_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_bytes(bytes(range(255)))
     with pytest.raises(ValueError, match="not encoded like an ONNX file"):
         first_nodes(tmp_path / "broken.onnx", 8)
-    with pytest.raises(ValueError, match=r"broken\.onnx is not a readable ONNX network"):
+    with pytest.raises(ValueError, match=r"broken\.onnx: a readable ONNX network was expected"):
         OnnxEmbedder(tmp_path / "broken.onnx")
-    with pytest.raises(FileNotFoundError, match="no ONNX file at"):
+    with pytest.raises(FileNotFoundError, match="an ONNX file was expected, found nothing"):
         OnnxEmbedder(tmp_path / "absent.onnx")
 
 
