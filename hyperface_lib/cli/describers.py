@@ -31,7 +31,12 @@ def describe_safetensors(path: Path) -> Inspection | None:
             shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as problem:
         reason = str(problem).strip().splitlines()[0]
-        return Inspection(path, "safetensors file", {"bytes": path.stat().st_size}, (f"{path} is damaged: {reason}.",))
+        return Inspection(
+            path,
+            "safetensors file",
+            {"bytes": path.stat().st_size},
+            (f"{path}: a safetensors file was expected, found: {reason}.",),
+        )
     if "hyperface" in metadata:
         return _identity_vectors(path, shapes)
     if "hyperface_recogniser" in metadata:
@@ -98,7 +103,7 @@ def _recogniser(path: Path, shapes: dict[str, tuple[int, ...]]) -> Inspection:
         loaded = load_recogniser(path)
     except (ValueError, KeyError, RuntimeError) as problem:
         reason = " ".join(str(problem).split())
-        text = reason if str(path) in reason else f"{path} cannot be loaded: {reason}."
+        text = reason if str(path) in reason else f"{path}: a recogniser of the kit was expected, found: {reason}."
         return Inspection(path, kind, _tensor_facts(shapes), (text,))
     own = ("architecture", "dimension", "image_size")
     facts = {
@@ -142,7 +147,7 @@ def _onnx(path: Path) -> Inspection:
     except Exception as problem:
         reason = " ".join(str(problem).split()) or type(problem).__name__
         return Inspection(
-            path, kind, {"bytes": path.stat().st_size}, (f"{path} cannot be read as a network: {reason}.",)
+            path, kind, {"bytes": path.stat().st_size}, (f"{path}: an ONNX network was expected, found: {reason}.",)
         )
     graph = model.graph
     weights = {one.name for one in graph.initializer}
@@ -166,6 +171,8 @@ def _onnx(path: Path) -> Inspection:
     foreign = sorted({node.domain for node in graph.node} - {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
     if foreign:
         problems.append(f"It needs operations of {', '.join(foreign)}, which onnxruntime does not bring.")
+    if not graph.node:
+        problems.append(f"{path}: an ONNX network was expected, found a graph without operations.")
     if facts["recogniser"] == "yes" and not problems:
         try:
             embedder = OnnxEmbedder(path, flip=False)
