@@ -200,6 +200,8 @@ def describe_array(path: Path) -> Inspection | None:
     except ValueError as problem:
         return Inspection(path, kind, {"bytes": path.stat().st_size}, (str(problem),))
     facts: Facts = {"shape": list(array.shape), "dtype": str(array.dtype)}
+    if array.ndim == 1 and array.dtype.kind in "iu" and array.size:
+        return _index_mask(path, array, facts)
     if array.ndim != 2 or array.dtype.kind != "f" or not array.size:
         return Inspection(path, kind, facts)
     lengths = row_lengths(array)
@@ -242,6 +244,21 @@ DESCRIBERS: tuple[Describer, ...] = (
     describe_array,
     describe_image,
 )
+
+
+def _index_mask(path: Path, array: npt.NDArray[np.generic], facts: Facts) -> Inspection:
+    """Describe whole numbers in a row: which images of a set count (Vec2Face's `*_mask.npy`), or labels."""
+    values, counts = np.unique(array, return_counts=True)
+    facts |= {"numbers": len(array), "different": len(values), "range": f"{values[0]} to {values[-1]}"}
+    problems = []
+    if path.stem.endswith("_mask"):
+        if values[0] < 0:
+            problems.append(f"{int(counts[values < 0].sum())} numbers are negative, the least {values[0]}.")
+        if counts.max() > 1:
+            problems.append(
+                f"{int((counts > 1).sum())} numbers are there more than once, the first: {values[counts > 1][0]}."
+            )
+    return Inspection(path, "whole numbers (.npy)", facts, tuple(problems))
 
 
 def _label_problems(labels: npt.NDArray[np.int64]) -> list[str]:

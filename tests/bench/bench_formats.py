@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from hyperface_lib.formats import RecordReader, RecordWriter
+from hyperface_lib.formats import LmdbSet, LmdbWriter, RecordReader, RecordWriter, read_verification_bin
 
 IMAGES, BYTES = 20_000, 8_000
 
@@ -79,3 +81,28 @@ def test_opening_and_labels(tmp_path: Path) -> None:
     print(f"labels from the identities' ranges: {count / seconds_of(lambda: RecordReader(path).labels):,.0f} a second")
     path.with_suffix(".idx").unlink()
     print(f"records found without an index: {count / seconds_of(lambda: RecordReader(path)):,.0f} a second")
+
+
+def test_lmdb_beside_records(tmp_path: Path) -> None:
+    pytest.importorskip("lmdb", reason="install it with `pip install -e '.[formats]'`")
+    rng = np.random.default_rng(0)
+    order = rng.permutation(IMAGES).tolist()
+    with RecordWriter(tmp_path / "a.rec") as records, LmdbWriter(tmp_path / "a.lmdb") as samples:
+        for number in range(IMAGES):
+            encoded = rng.bytes(BYTES)
+            records.append(encoded, number // 20)
+            samples.append(encoded, number // 20)
+    readers = RecordReader(tmp_path / "a.rec"), LmdbSet(tmp_path / "a.lmdb")
+    rates = [IMAGES / seconds_of(lambda one=one: [one[number][1] for number in order]) for one in readers]
+    print(f"\nrandom access: {rates[0]:,.0f} records a second, {rates[1]:,.0f} samples of an LMDB")
+
+
+def test_opening_a_verification_set(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    content = pickle.dumps(([rng.bytes(BYTES) for _ in range(12_000)], [True, False] * 3000), protocol=4)
+    (tmp_path / "lfw.bin").write_bytes(content)
+    ours = seconds_of(lambda: read_verification_bin(tmp_path / "lfw.bin"))
+    free = seconds_of(lambda: pickle.loads((tmp_path / "lfw.bin").read_bytes()))
+    print(
+        f"\na verification set of 6000 pairs opened in {ours:.3f} s, by a pickle that may do anything in {free:.3f} s"
+    )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyperface_lib.formats import Inspection, RecordWriter, convert, inspect
+from hyperface_lib.formats import Inspection, RecordWriter, convert, inspect, open_image_set
 
 
 def picture(value: int, size: tuple[int, int] = (112, 112), mode: str = "RGB") -> bytes:
@@ -184,6 +184,38 @@ class TestPairLists:
         assert "line 3" in inspect(tmp_path / "pairs.txt").problems[0]
         (tmp_path / "pairs.txt").write_text("a.jpg a.jpg 1\n")
         assert "an image with itself" in inspect(tmp_path / "pairs.txt").problems[0]
+
+
+class TestVec2Face:
+    """What Vec2Face's scripts write: <name>/<id:04d>/<k:03d>.jpg, vectors of any length, masks of image numbers."""
+
+    def test_a_tree_of_generated_images_is_an_image_folder(self, tmp_path: Path) -> None:
+        names = {f"{identity:04d}/{k:03d}.jpg": picture(identity + k) for identity in (0, 7, 9999) for k in range(3)}
+        tree = folder(tmp_path / "generated_images" / "sampled", names)
+        found = inspect(tree)
+        assert found.problems == () and facts(found, "images", "identities", "names", "sizes") == (
+            9,
+            3,
+            ["0000", "0007", "9999"],
+            "112 x 112 (9)",
+        )
+        images = open_image_set(tree)
+        assert images.labels.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2] and images.paths == tuple(sorted(names))
+        assert [images.encoded(k) for k in range(9)] == [names[name] for name in sorted(names)]
+
+    def test_features_of_any_length_and_masks(self, tmp_path: Path) -> None:
+        rows = np.random.default_rng(0).normal(size=(6, 512)).astype(np.float32)
+        np.save(tmp_path / "center_feature_examples.npy", rows)
+        found = inspect(tmp_path / "center_feature_examples.npy")
+        assert found.problems == () and facts(found, "vectors", "dimension", "norm") == (6, 512, "raw")
+        np.save(tmp_path / "hsface10k_mask.npy", np.array([4, 0, 2]))
+        found = inspect(tmp_path / "hsface10k_mask.npy")
+        assert found.problems == () and facts(found, "numbers", "different", "range") == (3, 3, "0 to 4")
+        np.save(tmp_path / "hsface10k_mask.npy", np.array([4, 4, -2]))
+        assert inspect(tmp_path / "hsface10k_mask.npy").problems == (
+            "1 numbers are negative, the least -2.",
+            "1 numbers are there more than once, the first: 4.",
+        )
 
 
 class TestArrays:
