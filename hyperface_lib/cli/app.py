@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from hyperface_lib import __version__
-from hyperface_lib.cli import doctor, estimate, evaluate, faces, formats, run, sphere, synthesis, training
+from hyperface_lib.cli import doctor, estimate, evaluate, faces, formats, quality, run, sphere, synthesis, training
 
 LIBRARY_ERRORS = (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, MemoryError)
 
@@ -71,6 +71,8 @@ app.command("generate")(synthesis.generate)
 app.command("score-generator")(synthesis.score_generator)
 app.command("train")(training.train)
 app.command("evaluate")(evaluate.evaluate)
+app.command("leaks")(quality.leaks)
+app.command("uniqueness")(quality.uniqueness)
 app.command("convert")(formats.convert)
 app.command("inspect")(formats.inspect)
 app.command("estimate")(estimate.estimate)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from tqdm.auto import tqdm
 
-from hyperface_lib.evaluation.gallery_search import HighestScores, unit_rows
+from hyperface_lib.evaluation.gallery_search import HighestScores, OwnEntries, RowMaximum, scan, unit_rows
 from hyperface_lib.evaluation.generation_scores import enrol
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, cosines_to_degrees, nearest_rows
 from hyperface_lib.sphere.blocks import pair_blocks
@@ -27,7 +27,9 @@ class LeakRow:
 
     images: synthetic images at or beyond the threshold, None where centres are compared. identities: synthetic
     identities with such an image (or such a centre). real_identities: the people they leak. false_accept_rate: that of
-    the real impostor pairs which gave the threshold, None where the threshold was given.
+    the real impostor pairs which gave the threshold, None where the threshold was given. real_share: the share of the
+    real images (or centres) themselves that are as similar to another real person: what people who have nothing to do
+    with each other come to, because the nearest of many is near. None where only one real person is known.
     """
 
     compared: str
@@ -39,6 +41,7 @@ class LeakRow:
     real_identities: int
     checked_images: int
     checked_identities: int
+    real_share: float | None
 
     @property
     def image_share(self) -> float | None:
@@ -123,6 +126,7 @@ def leak_table(
         own, other = compared.split("-")
         (rows_of, who), (others_of, whom) = sides[own], real_sides[other]
         found = nearest[compared] = nearest_rows(rows_of, others_of, chunk, progress)
+        among_real = _nearest_stranger(*real_sides[own], *real_sides[other], progress)
         for cosine, angle, rate in thresholds:
             leaking = np.flatnonzero(found.cosines >= cosine)
             row = LeakRow(
@@ -135,6 +139,7 @@ def leak_table(
                 real_identities=len(np.unique(whom[found.others[leaking]])),
                 checked_images=len(samples),
                 checked_identities=len(centre_ids),
+                real_share=None if len(real_centre_ids) < 2 else float((among_real >= cosine).mean()),
             )
             rows.append(row)
     return LeakTable(tuple(rows), nearest, centre_ids, real_centre_ids)
@@ -178,6 +183,20 @@ def impostor_threshold_cosine(
             f"At a false accept rate of {rate} {allowed} pairs of two real people may pass, found more of equal images."
         )
     return threshold
+
+
+def _nearest_stranger(
+    vectors: npt.NDArray[np.float32],
+    labels: npt.NDArray[Any],
+    others: npt.NDArray[np.float32],
+    other_labels: npt.NDArray[Any],
+    progress: bool,
+) -> npt.NDArray[np.float32]:
+    """Give every row's highest cosine (m,) to a row of another person, -inf where there is nobody else."""
+    highest = RowMaximum(len(vectors))
+    own = OwnEntries(labels, other_labels)
+    scan(torch.from_numpy(vectors), others, [highest], own, "real people among themselves", progress=progress)
+    return np.asarray(highest.cosines.numpy())
 
 
 def _labels(labels: npt.ArrayLike, count: int, name: str) -> npt.NDArray[Any]:

@@ -66,8 +66,9 @@ class DatasetScores:
     identities. own_centre: images to the centre of the other images of their identity; other_centre: to the nearest
     centre of another. misplaced: (n,) images at least as near to another's. duplicates: rows of images (of those
     compared) that are nearly identical to one before them. capacity: unique identities among the centres at each
-    threshold, counted; estimate: how many there is room for, from areas (None where the vectors have no common
-    direction, or no spread). single_image_identities take part as impostors and centres only.
+    threshold, counted; estimate: how many centres there is room for in the cap that holds 95 % of them, from areas
+    (None where they have no common direction, or no spread). intra_class_radius_degrees: the angle to their centre that
+    95 % of the images stay within. single_image_identities take part as impostors and centres only.
     """
 
     images: int
@@ -85,6 +86,7 @@ class DatasetScores:
     duplicate_degrees: float
     capacity: CapacityCurve
     estimate: CapacityEstimate | None
+    intra_class_radius_degrees: float
     by_identity: IdentityScores
     variation: tuple[FactorVariation, ...]
 
@@ -110,6 +112,7 @@ class DatasetScores:
             "centre_angle_degrees": self.centres.mean_degrees,
             "nearest_centre_degrees": float(self.by_identity.nearest_degrees.min()),
             "spread_degrees": self.own_centre.mean_degrees,
+            "intra_class_radius_degrees": self.intra_class_radius_degrees,
             "misplaced_share": self.misplaced_share,
             "d_prime": self.d_prime,
             "overlap": self.overlap,
@@ -207,7 +210,8 @@ def score_dataset(
         duplicates=compared[pairs.duplicates],
         duplicate_degrees=duplicate_degrees,
         capacity=capacity_curve(centres, np.asarray(thresholds_degrees)),
-        estimate=_estimate(points, ids, thresholds_degrees),
+        estimate=_estimate(centres, thresholds_degrees),
+        intra_class_radius_degrees=intra_class_radius_degrees(points, identity),
         by_identity=_by_identity(names, counts, identity, centres, consistency),
         variation=factor_variation(factors or {}, ids),
     )
@@ -252,18 +256,17 @@ def _pairs_of(centres: Tensor) -> AngleDistribution:
     return tally.distribution()
 
 
-def _estimate(points: Tensor, labels: npt.NDArray[Any], thresholds_degrees: Sequence[float]) -> CapacityEstimate | None:
-    """Return the room there is for identities; None where images have no common direction or no spread around it."""
+def _estimate(centres: Tensor, thresholds_degrees: Sequence[float]) -> CapacityEstimate | None:
+    """Return the room there is for centres; None where they have no common direction or no spread around it."""
     try:
-        population = measure_population(points)
+        population = measure_population(centres)
     except ValueError:
         return None
-    if not population.radius_degrees > 0.1 or not math.isfinite(population.dimension):
+    if not population.radius_degrees > 0.1:
         return None
     # below two dimensions there are no areas
     population = Population(population.radius_degrees, max(population.dimension, 2.0))
-    intra = intra_class_radius_degrees(points, labels)
-    return estimate_capacity(population, np.asarray(thresholds_degrees), intra)
+    return estimate_capacity(population, np.asarray(thresholds_degrees))
 
 
 def _plain(value: Any) -> Any:

@@ -60,10 +60,13 @@ def test_every_count_is_that_of_brute_force(seed: int, chunk: int, angle: float)
     labels, people = rng.integers(0, 6, 23), rng.integers(0, 5, 17)
     table = leak_table(images, labels, real, people, thresholds_degrees=[angle], chunk=chunk)
     assert tuple(row.compared for row in table.rows) == COMPARISONS
-    own = {"samples": (images, labels), "centres": (None, np.unique(labels))}
-    other = {"samples": (real, people), "centres": (None, np.unique(people))}
-    own["centres"] = (np.stack([centre(images, labels, one) for one in np.unique(labels)]), np.unique(labels))
-    other["centres"] = (np.stack([centre(real, people, one) for one in np.unique(people)]), np.unique(people))
+    own, other = (
+        {
+            "samples": (rows, names),
+            "centres": (np.stack([centre(rows, names, one) for one in np.unique(names)]), np.unique(names)),
+        }
+        for rows, names in ((images, labels), (real, people))
+    )
     for row in table.rows:
         one, two = row.compared.split("-")
         (left, who), (right, whom) = own[one], other[two]
@@ -76,6 +79,9 @@ def test_every_count_is_that_of_brute_force(seed: int, chunk: int, angle: float)
         assert row.identities == len(set(who[leaking].tolist()))
         assert row.real_identities == len(set(whom[cosines.argmax(axis=1)[leaking]].tolist()))
         assert (row.checked_images, row.checked_identities) == (23, len(set(labels.tolist())))
+        among = np.where(other[one][1][:, None] == whom[None], -1, other[one][0] @ right.T).max(axis=1)
+        if len(set(people.tolist())) > 1 and (np.abs(among - limit) > 1e-5).all():
+            assert row.real_share == (among >= limit).mean()
 
 
 def _nearly_tied(cosines: np.ndarray) -> bool:
@@ -150,6 +156,8 @@ def test_the_rate_stands_in_the_table_beside_its_threshold() -> None:
     assert table.rows[1].threshold_cosine == impostor_threshold_cosine(real, people, 0.01)
     assert table.rows[1].threshold_degrees < table.rows[2].threshold_degrees
     assert table.rows[0].images == 5
+    lone = leak_table(real[:5], np.arange(5), real[:1], thresholds_degrees=[30])
+    assert [row.real_share for row in lone.rows] == [None] * 3
     record = table.to_records()[1]
     assert record["images"] == 5 and record["image_share"] == 1.0 and record["compared"] == "samples-samples"
 
