@@ -7,6 +7,7 @@ norm has no scale and no shift (they are 1 and 0), and the first block's shortcu
 
 from __future__ import annotations
 
+import argparse
 import re
 import zipfile
 from pathlib import Path
@@ -59,7 +60,9 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             raise ValueError(f"{source}: a safetensors file was expected, found: {_first_line(error)}") from error
     _check_archive(source)
     try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
+        # Vec2Face and others keep their command line beside the weights: a bag of plain values.
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            content = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:
         raise ValueError(
             f"{source}: plain tensors (weights_only) were expected, found: {_first_line(error)}"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import re
 import zipfile
 from pathlib import Path
@@ -10,7 +11,7 @@ from safetensors.torch import save_file
 from torch.nn import functional
 
 from hyperface_lib.embedding import create_backbone, load_backbone
-from hyperface_lib.embedding.backbones_layouts import architecture_of, backbone_from_tensors
+from hyperface_lib.embedding.backbones_layouts import _from_numbered_layout, architecture_of, backbone_from_tensors
 from hyperface_lib.embedding.iresnet import IRESNET_DEPTHS, IResNet
 
 DIMENSION = 16
@@ -28,12 +29,14 @@ def network() -> torch.nn.Module:
     return made
 
 
-def numbered(state: dict[str, torch.Tensor], prefix: str = "net.") -> dict[str, torch.Tensor]:
+def numbered(
+    state: dict[str, torch.Tensor], prefix: str = "net.", depths: tuple[int, ...] = (2, 2, 2, 2)
+) -> dict[str, torch.Tensor]:
     """Rename arcface_torch's names to CVLface's, whose first shortcut has no weights."""
     result = {}
     fixed = {"conv1": "input_layer.0", "bn1": "input_layer.1", "prelu": "input_layer.2", "bn2": "output_layer.0"}
     fixed |= {"fc": "output_layer.3", "features": "output_layer.4"}
-    starts = {1: 0, 2: 2, 3: 4, 4: 6}
+    starts = {stage: sum(depths[: stage - 1]) for stage in (1, 2, 3, 4)}
     for name, value in state.items():
         if name in ("features.weight", "features.bias") or name.startswith("layer1.0.downsample"):
             continue
@@ -63,7 +66,22 @@ def test_arcface_torch_files_are_read_with_any_prefix(network: torch.nn.Module, 
 
 def test_training_checkpoints_and_safetensors_are_read(network: torch.nn.Module, tmp_path: Path) -> None:
     state = network.state_dict()
-    torch.save({"epoch": 3, "global_step": 7, "state_dict_backbone": state}, tmp_path / "checkpoint_gpu_0.pt")
+    centres = torch.nn.Linear(DIMENSION, 5, bias=False)
+    optimiser = torch.optim.SGD(centres.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    schedule = torch.optim.lr_scheduler.PolynomialLR(optimiser)
+    centres(torch.ones(2, DIMENSION)).sum().backward()
+    optimiser.step()
+    schedule.step()
+    resumed = {
+        "epoch": 3,
+        "global_step": 7,
+        "state_dict_backbone": state,
+        "state_dict_softmax_fc": centres.state_dict(),
+        "state_optimizer": optimiser.state_dict(),
+        "state_lr_scheduler": schedule.state_dict(),
+        "args": argparse.Namespace(batch_size=128, output="somewhere"),
+    }
+    torch.save(resumed, tmp_path / "checkpoint_gpu_0.pt")
     save_file(state, tmp_path / "model.safetensors")
     assert same(load_backbone(tmp_path / "checkpoint_gpu_0.pt"), network)
     assert same(load_backbone(tmp_path / "model.safetensors"), network)
@@ -209,6 +227,11 @@ def test_every_depth_has_the_published_names_and_is_told_by_them(name: str, keys
     assert len(state) == keys
     assert sum(parameter.numel() for parameter in made.parameters()) / 1e6 == pytest.approx(millions, abs=0.01)
     assert architecture_of(state) == name
+    # The same under CVLface's numbers: "ir101" there is what is called 100 here.
+    other = numbered(state, "", IRESNET_DEPTHS[name])
+    assert f"body.{sum(IRESNET_DEPTHS[name]) - 1}.res_layer.5.weight" in other
+    with torch.device("meta"):
+        assert architecture_of(_from_numbered_layout(other)) == name
 
 
 def test_absurd_and_damaged_weights_are_refused_in_one_sentence(network: torch.nn.Module, tmp_path: Path) -> None:
