@@ -44,6 +44,7 @@ from hyperface_lib.evaluation.identification import (
     search_distractors,
 )
 from hyperface_lib.evaluation.ijb import IjbResult, IjbScores, evaluate_ijb, score_ijb
+from hyperface_lib.evaluation.ijb_each import evaluate_each_ijb
 from hyperface_lib.evaluation.ijb_features import IjbFeatures, ImageProblem, embed_ijb
 from hyperface_lib.evaluation.ijb_scores import (
     IjbIdentification,
@@ -145,6 +146,7 @@ __all__ = [
     "embed_with_mirror",
     "enrol",
     "evaluate",
+    "evaluate_each_ijb",
     "evaluate_each_set",
     "evaluate_ijb",
     "exclude_leaks",

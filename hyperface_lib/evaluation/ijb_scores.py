@@ -19,8 +19,8 @@ from hyperface_lib.evaluation.roc import RocCurve, roc_of_scores
 from hyperface_lib.evaluation.templates import Templates
 from hyperface_lib.formats import IjbMeta, TemplateSubjects
 
-BLOCK = 4096
-"""Pairs compared at a time: 16 MB of gathered rows with 512 dimensions."""
+BLOCK = 1024
+"""Pairs compared at a time: 4 MB of gathered rows with 512 dimensions."""
 LOWEST = -1.0
 
 

@@ -19,6 +19,7 @@ from hyperface_lib.evaluation import (
     Pooling,
     Templates,
     embed_ijb,
+    evaluate_each_ijb,
     evaluate_ijb,
     identify_templates,
     ijb_features,
@@ -377,6 +378,18 @@ def test_embedders_and_alignments_that_do_not_fit_are_refused(drawn: Path, tmp_p
     with pytest.raises(ValueError, match=r"colours gives a feature for .*5\.png that is not of finite numbers"):
         evaluate_ijb(Broken(), meta, align_face, cache=tmp_path)
     assert list(tmp_path.rglob("*.safetensors")) == []
+
+
+def test_one_that_fails_costs_no_other(drawn: Path) -> None:
+    meta = load_ijb(f"ijb:{drawn}")
+    embedders = [ColourEmbedder(image_size=150, name="dlib"), ColourEmbedder()]
+    results, failures = evaluate_each_ijb(embedders, [meta], align_face)
+    assert [result.model for result in results] == ["colours"] and len(results[0].scores) == 3
+    assert [str(failure) for failure in failures] == [
+        "dlib on IJB-B failed: dlib takes its own 150-pixel chip, not the template crops of IJB-B."
+    ]
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_each_ijb([ColourEmbedder(stop_after=1)], [meta], align_face)
 
 
 def test_an_embedder_without_raw_features_has_its_unit_vectors_summed(drawn: Path) -> None:
