@@ -45,7 +45,8 @@ from hyperface_lib.evaluation.identification import (
 )
 from hyperface_lib.evaluation.ijb import IjbResult, IjbScores, evaluate_ijb, score_ijb
 from hyperface_lib.evaluation.ijb_each import evaluate_each_ijb
-from hyperface_lib.evaluation.ijb_features import IjbFeatures, ImageProblem, embed_ijb
+from hyperface_lib.evaluation.ijb_features import IjbFeatures, embed_ijb
+from hyperface_lib.evaluation.ijb_parts import ImageProblem
 from hyperface_lib.evaluation.ijb_scores import (
     IjbIdentification,
     IjbVerification,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hyperface_lib.evaluation.ijb_features import Align, ImageProblem, embed_ijb
+from hyperface_lib.evaluation.ijb_features import embed_ijb
+from hyperface_lib.evaluation.ijb_parts import Align, ImageProblem
 from hyperface_lib.evaluation.ijb_scores import (
     IjbIdentification,
     IjbVerification,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hyperface_lib.evaluation.each_set import SET_ERRORS
 from hyperface_lib.evaluation.ijb import IjbResult, evaluate_ijb
-from hyperface_lib.evaluation.ijb_features import Align
+from hyperface_lib.evaluation.ijb_parts import Align
 from hyperface_lib.evaluation.report_parts import Failure
 from hyperface_lib.evaluation.templates import PUBLISHED_POOLINGS, Pooling
 from hyperface_lib.formats import IjbMeta
