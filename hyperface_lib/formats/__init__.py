@@ -1,6 +1,7 @@
 """Files of the field: images, image folders, record files, shards, pair lists, verification sets."""
 
-from hyperface_lib.formats.conversion import Conversion, convert
+from hyperface_lib.formats.conversion import convert
+from hyperface_lib.formats.conversion_state import Conversion
 from hyperface_lib.formats.ijb import IjbMeta, TemplateSubjects, find_ijb, read_ijb
 from hyperface_lib.formats.image_folder import ImageFolder, read_image_folder
 from hyperface_lib.formats.image_sets import ImageSet, open_image_set

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from hyperface_lib.atomic import TEMPORARY_MARK, atomic_path, write_json
+from hyperface_lib.atomic import TEMPORARY_MARK, atomic_path
+from hyperface_lib.formats.conversion_state import SUFFIX_OF, Conversion, Kind, claim, place_of_state, save_state
 from hyperface_lib.formats.image_list import write_image_list
 from hyperface_lib.formats.image_sets import LIST_NAME, ImageSet, check_names, image_suffix, open_image_set
 from hyperface_lib.formats.image_shards import write_shard
@@ -23,27 +22,7 @@ from hyperface_lib.formats.lmdb_set import lmdb_list_path
 from hyperface_lib.formats.lmdb_writer import LmdbWriter
 from hyperface_lib.formats.record_writer import RecordLayout, RecordWriter
 
-Kind = Literal["records", "lmdb", "folder", "shards"]
-_SUFFIX_OF = {"records": ".rec", "lmdb": ".lmdb"}
-FORMAT = "hyperface conversion 1"
 IDENTITIES_PER_SHARD = 64
-
-
-@dataclass
-class Conversion:
-    """What a conversion is and how far it came; lies as JSON with its result.
-
-    skipped: the number of each unreadable image in the source's order, and why it was left out.
-    """
-
-    source: str
-    fingerprint: str
-    kind: Kind
-    record_layout: RecordLayout
-    images: int
-    identities: int
-    skipped: dict[int, str] = field(default_factory=dict)
-    complete: bool = False
 
 
 def convert(
@@ -69,11 +48,11 @@ def convert(
     target = Path(destination)
     images = open_image_set(source, progress)
     kind = _kind(images, target, to)
-    note = _note(target, kind)
+    note = place_of_state(target, kind)
     wanted = Conversion(
         str(images.source), images.fingerprint, kind, record_layout, len(images), len(images.identities)
     )
-    state = _claim(target, note, wanted)
+    state = claim(target, note, wanted)
     if state.complete:
         return state
     check_names(images)
@@ -86,7 +65,7 @@ def convert(
     }
     writers[kind]()
     state.complete = True
-    _save(note, state)
+    save_state(note, state)
     return state
 
 
@@ -114,7 +93,7 @@ class _Reader:
                 raise
             self.skipped[number] = str(problem)
             # Before the next image is written: the files alone do not tell which ones are missing.
-            _save(self._note, self._state)
+            save_state(self._note, self._state)
             return None
         return encoded, suffix
 
@@ -212,15 +191,9 @@ def _members(reader: _Reader, numbers: range, width: int, bar: Any) -> Iterator[
             yield f"{label:06d}_{images.samples[number]:0{width}d}{suffix}", encoded, label
 
 
-def _note(target: Path, kind: Kind) -> Path:
-    if kind == "records":
-        return target.with_suffix(".conversion.json")
-    return target.with_name(f"{target.name}.conversion.json") if kind == "lmdb" else target / "conversion.json"
-
-
 def _kind(images: ImageSet, target: Path, to: Kind | None) -> Kind:
     if to is None:
-        if target.suffix in _SUFFIX_OF.values():
+        if target.suffix in SUFFIX_OF.values():
             return "records" if target.suffix == ".rec" else "lmdb"
         if images.kind == "folder":
             raise ValueError(
@@ -230,48 +203,14 @@ def _kind(images: ImageSet, target: Path, to: Kind | None) -> Kind:
         return "folder"
     if to not in ("records", "lmdb", "folder", "shards"):
         raise ValueError(f"to: expected one of records, lmdb, folder, shards, found {to!r}")
-    if _SUFFIX_OF.get(to) != (target.suffix if target.suffix in _SUFFIX_OF.values() else None):
+    if SUFFIX_OF.get(to) != (target.suffix if target.suffix in SUFFIX_OF.values() else None):
         raise ValueError(
             f"{target}: a name that ends in .rec was expected for records, .lmdb for lmdb, and neither for others, "
             f"found {to}."
         )
-    if images.kind == "folder" and to not in _SUFFIX_OF and target.resolve().is_relative_to(images.source.resolve()):
+    if images.kind == "folder" and to not in SUFFIX_OF and target.resolve().is_relative_to(images.source.resolve()):
         raise ValueError(f"{target}: a place outside the image folder {images.source} was expected, found one inside.")
     return to
-
-
-def _claim(target: Path, note: Path, wanted: Conversion) -> Conversion:
-    """Return how far this conversion came; refuse a destination that is another's."""
-    if not note.exists():
-        taken = [target] if target.is_file() else []
-        if target.is_dir():
-            taken = [entry for entry in target.iterdir() if not entry.name.startswith(".")]
-        if taken:
-            raise ValueError(f"{target}: a new name or an unfinished conversion was expected, found {taken[0].name}.")
-        note.parent.mkdir(parents=True, exist_ok=True)
-        _save(note, wanted)
-        return wanted
-    try:
-        values = json.loads(note.read_text(encoding="utf-8"))
-        if values.pop("format") != FORMAT:
-            raise ValueError("another format")
-        values["skipped"] = {int(number): str(reason) for number, reason in values["skipped"].items()}
-        there = Conversion(**values)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as problem:
-        raise ValueError(f"{note} was expected to describe a conversion, found: {problem}.") from problem
-    for name in ("fingerprint", "kind", "record_layout"):
-        if getattr(there, name) != getattr(wanted, name):
-            raise ValueError(
-                f"{target}: images of {wanted.source} with {name} {getattr(wanted, name)} were expected, "
-                f"found those of {there.source} with {getattr(there, name)}: choose another name."
-            )
-    return there
-
-
-def _save(note: Path, state: Conversion) -> None:
-    values = asdict(state)
-    values["skipped"] = {str(number): reason for number, reason in sorted(state.skipped.items())}
-    write_json(note, {"format": FORMAT, **values})
 
 
 def _file_name(images: ImageSet, number: int, suffix: str) -> str:

@@ -54,6 +54,17 @@ def write_record_index(path: str | Path, offsets: Iterable[int]) -> None:
             file.write(block)
 
 
+def check_offsets(index: Path, offsets: npt.NDArray[np.int64], size: int) -> None:
+    """Raise ValueError for an offset at which no record of a file of `size` bytes can begin."""
+    wrong = np.flatnonzero((offsets % 4 != 0) | (offsets >= size))
+    if len(wrong):
+        offset = int(offsets[wrong[0]])
+        raise ValueError(
+            f"{index}: offsets into {index.with_suffix('.rec').name} of {size} bytes were expected, found offset "
+            f"{offset}: the file is cut, or the index is another file's."
+        )
+
+
 def _wrong_line(path: Path, text: bytes) -> str:
     for number, line in enumerate(text.split(b"\n"), 1):
         fields = line.split(b"\t")

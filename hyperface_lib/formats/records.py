@@ -17,7 +17,7 @@ from tqdm.auto import tqdm
 from hyperface_lib.formats.files import require_file
 from hyperface_lib.formats.image_list import ImageList, read_image_list
 from hyperface_lib.formats.images import decode_image
-from hyperface_lib.formats.record_index import read_record_index
+from hyperface_lib.formats.record_index import check_offsets, read_record_index
 from hyperface_lib.formats.record_io import (
     FRAME_BYTES,
     HEADER_BYTES,
@@ -59,7 +59,7 @@ class RecordReader(Sequence[tuple[bytes, int]]):
         index = self.path.with_suffix(".idx")
         if index.is_file():
             keys, offsets = read_record_index(index)
-            _check_offsets(index, offsets, len(self._map))
+            check_offsets(index, offsets, len(self._map))
         else:
             offsets = _scan(self._map, self.path, progress)
             keys = np.arange(len(offsets), dtype=np.int64)
@@ -274,16 +274,6 @@ def _map_file(path: Path) -> mmap.mmap:
         if not path.stat().st_size:
             raise ValueError(f"{path}: records were expected, found an empty file.")
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _check_offsets(index: Path, offsets: npt.NDArray[np.int64], size: int) -> None:
-    wrong = np.flatnonzero((offsets % 4 != 0) | (offsets >= size))
-    if len(wrong):
-        offset = int(offsets[wrong[0]])
-        raise ValueError(
-            f"{index}: offsets into {index.with_suffix('.rec').name} of {size} bytes were expected, found offset "
-            f"{offset}: the file is cut, or the index is another file's."
-        )
 
 
 def _scan(content: mmap.mmap, path: Path, progress: bool) -> npt.NDArray[np.int64]:
