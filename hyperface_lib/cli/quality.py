@@ -122,6 +122,8 @@ def uniqueness(
     from hyperface_lib.formats import open_image_set
 
     images = open_image_set(dataset, progress=True)
+    if len(images.identities) < 2:
+        raise ValueError(f"{dataset}: uniqueness is between identities: two were expected, found 1.")
     model = load_embedder(embedder, device=device)
     factors = picture_factors(images)
     vectors = embed_image_set(model, images, progress=True)
@@ -242,7 +244,7 @@ def _say(done: Exclusion, out: Path) -> None:
         console().print(f"excluded: {count} images ({reason})", markup=False)
     if done.left_over_identities:
         minimum = done.policy.get("minimum_images")
-        console().print(f"{done.left_over_identities} identities went because fewer than {minimum} images were left")
+        console().print(f"identities excluded, left with fewer than {minimum} images: {done.left_over_identities}")
 
 
 def _listed(images: ImageSet, people: _People, found: Leaks, compared: str) -> list[dict[str, Any]]:
@@ -273,8 +275,7 @@ def _leak_figures(images: ImageSet, people: _People, table: LeakTable, row: Leak
     from hyperface_lib.evaluation import DecodedImages
     from hyperface_lib.plots.leaks import leak_curves, leak_pairs
 
-    marks = {f"{one.threshold_degrees:.1f}°": one.threshold_degrees for one in table.rows}
-    drawn = [leak_curves(table.nearest, marks_degrees=marks, title="Who is within an angle of a real person")]
+    drawn = [leak_curves(table, title="Who is within an angle of a real person")]
     if len(found) and people.pictures is not None:
         pictures = people.pictures
         if row.compared == "samples-centres":

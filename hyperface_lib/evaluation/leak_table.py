@@ -62,12 +62,14 @@ class LeakRow:
 class LeakTable:
     """The rows, and for each comparison what is nearest to every synthetic image or centre, to look at the pairs.
 
-    labels: (k,) those of the synthetic centres, real_labels: (r,) those of the real ones, both in the order in which
-    centres are compared.
+    real_cosines: for each comparison the highest cosine of every real image or centre to another real person, -inf if
+    there is none. labels: (k,) those of the synthetic centres, real_labels: (r,) those of the real ones, both in the
+    order in which centres are compared.
     """
 
     rows: tuple[LeakRow, ...]
     nearest: Mapping[str, NearestRows]
+    real_cosines: Mapping[str, npt.NDArray[np.float32]]
     labels: npt.NDArray[Any]
     real_labels: npt.NDArray[Any]
 
@@ -121,12 +123,12 @@ def leak_table(
     real_centres, real_centre_ids = enrol(real, real_ids)
     sides = {"samples": (samples, ids), "centres": (centres.astype(np.float32), centre_ids)}
     real_sides = {"samples": (real, real_ids), "centres": (real_centres.astype(np.float32), real_centre_ids)}
-    rows, nearest = [], {}
+    rows, nearest, real_cosines = [], {}, {}
     for compared in comparisons:
         own, other = compared.split("-")
         (rows_of, who), (others_of, whom) = sides[own], real_sides[other]
         found = nearest[compared] = nearest_rows(rows_of, others_of, chunk, progress)
-        among_real = _nearest_stranger(*real_sides[own], *real_sides[other], progress)
+        among_real = real_cosines[compared] = _nearest_stranger(*real_sides[own], *real_sides[other], progress)
         for cosine, angle, rate in thresholds:
             leaking = np.flatnonzero(found.cosines >= cosine)
             row = LeakRow(
@@ -142,7 +144,7 @@ def leak_table(
                 real_share=None if len(real_centre_ids) < 2 else float((among_real >= cosine).mean()),
             )
             rows.append(row)
-    return LeakTable(tuple(rows), nearest, centre_ids, real_centre_ids)
+    return LeakTable(tuple(rows), nearest, real_cosines, centre_ids, real_centre_ids)
 
 
 def impostor_threshold_cosine(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -10,7 +10,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from PIL import Image
 
-from hyperface_lib.evaluation import Leaks, NearestRows
+from hyperface_lib.evaluation import Leaks, LeakTable
+from hyperface_lib.evaluation.leaks import cosines_to_degrees
 from hyperface_lib.plots.pictures import picture_pairs
 from hyperface_lib.plots.theme import BLACK, color_of, new_figure, rounded
 
@@ -55,36 +56,38 @@ def leak_pairs(
     return picture_pairs(first, second, captions, columns=columns, title=title)
 
 
-def leak_curves(
-    nearest: Mapping[str, NearestRows], *, marks_degrees: Mapping[str, float] | None = None, title: str = ""
-) -> go.Figure:
-    """Draw the share that leaks against the threshold, a line a comparison, with thresholds as dashed levels.
+def leak_curves(table: LeakTable, *, title: str = "") -> go.Figure:
+    """Draw the share that leaks against the threshold, a line a comparison, with the table's thresholds as levels.
 
-    nearest: name -> what is nearest to every synthetic image or centre, as `LeakTable.nearest`. marks_degrees: name ->
-    threshold. The scale is logarithmic. Raises ValueError for no comparison or one of nothing.
+    Dotted in the same colour: real people who are as similar to another real person. The scale is logarithmic.
     """
-    if not nearest or not all(len(found) for found in nearest.values()):
-        raise ValueError("A figure of leaks needs a comparison of at least one image, found none.")
-    figure = new_figure(title, "threshold (degrees)", "leaking (%)", height=460)
-    for number, (name, found) in enumerate(nearest.items()):
-        angles = np.sort(found.angles_degrees)
-        # evenly spaced on the logarithmic axis
-        ranks = np.unique(np.geomspace(1, len(angles), _POINTS).round().astype(np.int64))
-        trace = go.Scatter(
-            x=rounded(angles[ranks - 1], 2),
-            y=rounded(100 * ranks / len(angles), 6),
-            mode="lines",
-            name=name,
-            line={"color": color_of(number), "width": 2.5, "shape": "hv"},
-        )
-        figure.add_trace(trace)
-    for name, angle in (marks_degrees or {}).items():
-        figure.add_vline(
-            x=round(angle, 2), line={"color": BLACK, "dash": "dash", "width": 1.5}, annotation={"text": name}
-        )
-    figure.update_yaxes(type="log", exponentformat="power", dtick=1)
-    figure.update_layout(legend={"x": 0.02, "y": 0.98})
+    figure = new_figure(title, "threshold (degrees)", "at least as similar (%)", height=480)
+    for number, (name, found) in enumerate(table.nearest.items()):
+        color = color_of(number)
+        figure.add_trace(_cumulative(found.angles_degrees, name.replace("-", " to "), color))
+        strangers = table.real_cosines[name]
+        if np.isfinite(strangers).any():
+            angles = cosines_to_degrees(strangers)
+            figure.add_trace(_cumulative(angles, f"real {name.split('-')[0]} among themselves", color, "dot"))
+    for angle in sorted({round(row.threshold_degrees, 2) for row in table.rows}):
+        line = {"color": BLACK, "dash": "dash", "width": 1.5}
+        figure.add_vline(x=angle, line=line, annotation={"text": f"{angle:.1f}°"})
+    figure.update_yaxes(type="log", dtick=1, range=[None, 2.1])
+    figure.update_layout(legend={"orientation": "h", "y": -0.2, "yanchor": "top", "x": 0.0})
     return figure
+
+
+def _cumulative(angles_degrees: NDArray[np.float64], name: str, color: str, dash: str = "solid") -> go.Scatter:
+    angles = np.sort(angles_degrees)
+    # evenly spaced on the logarithmic axis
+    ranks = np.unique(np.geomspace(1, len(angles), _POINTS).round().astype(np.int64))
+    return go.Scatter(
+        x=rounded(angles[ranks - 1], 2),
+        y=rounded(100 * ranks / len(angles), 6),
+        mode="lines",
+        name=name,
+        line={"color": color, "width": 2.5, "shape": "hv", "dash": dash},
+    )
 
 
 def tile(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

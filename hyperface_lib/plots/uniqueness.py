@@ -51,7 +51,7 @@ def angle_distributions(
             x=round(angle, 2), line={"color": BLACK, "dash": "dash", "width": 1.5}, annotation={"text": name}
         )
     figure.update_xaxes(range=[max(0.0, lowest - 5), min(180.0, highest + 5)])
-    figure.update_layout(barmode="overlay", bargap=0.0, legend={"x": 0.02, "y": 0.98})
+    figure.update_layout(barmode="overlay", bargap=0.0, legend={"orientation": "h", "y": -0.2, "x": 0.0})
     return figure
 
 
@@ -90,7 +90,7 @@ def worst_identities(
     if ids.shape != scores.misplaced.shape:
         raise ValueError(f"Labels must be those of the {scores.images} images scored, found shape {ids.shape}.")
     tiles, names = [], []
-    for row in own.worst(count):
+    for row in _without_mirrored(own.worst(len(own)), own.nearest)[:count]:
         for identity in (row, own.nearest[row]):
             rows = np.flatnonzero(ids == own.labels[identity])
             rows = rows[np.argsort(~scores.misplaced[rows], kind="stable")][:each]
@@ -100,3 +100,14 @@ def worst_identities(
         names.append(f"{own.labels[row]} | {own.labels[own.nearest[row]]}, {nearest}, {own.misplaced[row]} misplaced")
     title = title or "an identity, and the one nearest to it"
     return show_images(tiles, 2 * each + 1, row_labels=names, title=title, zoom=0.6)
+
+
+def _without_mirrored(rows: NDArray[np.int64], nearest: NDArray[np.int64]) -> list[int]:
+    """Leave out an identity that has stood at the right of its own nearest before: the row would show the same two."""
+    shown: set[tuple[int, int]] = set()
+    kept = []
+    for row in rows.tolist():
+        if (int(nearest[row]), row) not in shown:
+            kept.append(row)
+            shown.add((row, int(nearest[row])))
+    return kept

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hyperface_lib.evaluation import NearestRows, find_leaks
+from hyperface_lib.evaluation import find_leaks, leak_table
 from hyperface_lib.plots.leaks import leak_curves, leak_pairs
 
 
@@ -39,19 +39,27 @@ def test_pairs_are_shown_most_similar_first_with_their_angle_and_names() -> None
 def test_nothing_that_leaks_is_no_figure() -> None:
     with pytest.raises(ValueError, match="found none"):
         leak_pairs(flat(8, 1, 0), flat(8, 1, 0), find_leaks(turned(0), turned(90), 0.9))
-    with pytest.raises(ValueError, match="found none"):
-        leak_curves({})
-    with pytest.raises(ValueError, match="found none"):
-        leak_curves({"samples": NearestRows(np.zeros(0, np.int64), np.zeros(0, np.float32))})
 
 
-def test_a_curve_is_the_share_within_each_angle() -> None:
-    angles = np.random.default_rng(0).uniform(20, 80, 5000)
-    found = NearestRows(np.zeros(5000, np.int64), np.cos(np.radians(angles)).astype(np.float32))
-    figure = leak_curves({"samples": found}, marks_degrees={"1e-3": 41.234})
-    (line,) = figure.data
-    assert len(line.x) <= 400 and line.y[-1] == 100
+def test_a_curve_is_the_share_within_each_angle_beside_that_of_real_people() -> None:
+    rng = np.random.default_rng(0)
+    images, real = (turned(*rng.uniform(0, 360, count)) for count in (900, 12))
+    table = leak_table(images, np.arange(900), real, thresholds_degrees=[4.0, 9.5], comparisons=["samples-centres"])
+    line, among_real = leak_curves(table).data
+    angles = np.degrees(np.arccos(np.clip((images @ real.T).max(axis=1), -1, 1)))
+    assert len(line.x) <= 400 and line.y[-1] == 100 and line.y[0] == pytest.approx(100 / 900, rel=1e-3)
     for x, y in zip(line.x, line.y, strict=True):
-        assert y / 100 == pytest.approx((angles <= x + 0.02).mean(), abs=1.5e-3)
-    assert line.y[0] == pytest.approx(100 / 5000, rel=1e-3) and figure.layout.yaxis.type == "log"
-    assert figure.layout.shapes[0].x0 == 41.23 and figure.layout.annotations[0].text == "1e-3"
+        assert y / 100 == pytest.approx((angles <= x + 0.02).mean(), abs=6e-3)
+    apart = np.degrees(np.arccos(np.clip((real @ real.T - 2 * np.eye(12)).max(axis=1), -1, 1)))
+    assert np.asarray(among_real.x) == pytest.approx(np.sort(apart), abs=0.05)
+    assert among_real.line.color == line.line.color and among_real.line.dash == "dot"
+    assert [shape.x0 for shape in leak_curves(table).layout.shapes] == [4.0, 9.5]
+
+
+def test_one_real_person_has_nobody_to_be_similar_to() -> None:
+    table = leak_table(turned(0, 10), [0, 1], turned(3), thresholds_degrees=[5])
+    assert [line.name for line in leak_curves(table).data] == [
+        "samples to samples",
+        "samples to centres",
+        "centres to centres",
+    ]
