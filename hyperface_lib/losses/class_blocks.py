@@ -20,7 +20,7 @@ SMALLEST_NORM = 1e-6
 # n times a block's classes: large enough for products at full speed, small enough to stay near the processor.
 BLOCK_ELEMENTS = 1 << 19
 # What several passes go over at a time, so that the second and later ones find it in the second-level cache.
-CACHED_ELEMENTS = 1 << 17
+CACHED_ELEMENTS = 1 << 16
 FEWEST_CLASSES = 128
 # Exponents above the shift that are let be: e^40 times a million classes is far from overflow in float32.
 HEADROOM = 40.0
@@ -80,76 +80,114 @@ def sum_negatives(
     """
     n, classes = len(units), len(weight)
     blocks = class_blocks(n, classes)
-    shift, nearest = units.new_full((n,), _BELOW_ALL), units.new_full((n,), -torch.inf)
-    total, weighted = units.new_zeros(n), units.new_zeros(n) if weigh else None
-    inverse_norms = weight.new_empty(classes)
-    kept = units.new_empty(n * (classes if keep else blocks[0].stop))
+    found = NegativeSums(
+        shift=units.new_full((n,), _BELOW_ALL),
+        total=units.new_zeros(n),
+        nearest=units.new_full((n,), -torch.inf),
+        weighted=units.new_zeros(n) if weigh else None,
+        kept=units.new_empty(n * (classes if keep else blocks[0].stop)),
+        inverse_norms=weight.new_empty(classes),
+    )
+    hard = None if negatives is None else _HardLogits(negatives, scale, units)
+    size = max(1, CACHED_ELEMENTS // blocks[0].stop)
     scaled = units * scale
     for block, (rows, columns) in zip(blocks, _targets(labels, blocks), strict=True):
         centres, start = weight[block], n * block.start if keep else 0
-        logits = kept[start : start + n * len(centres)].view(n, len(centres))
+        logits = found.kept[start : start + n * len(centres)].view(n, len(centres))
         torch.mm(scaled, centres.T, out=logits)
-        inverse = inverse_norms[block] = inverse_lengths(centres)
+        inverse = found.inverse_norms[block] = inverse_lengths(centres)
         logits.mul_(inverse)
-        # Below every cosine, and finite for the arithmetic of the hard negatives.
-        logits[rows, columns] = -2.0 * scale
-        largest = logits.amax(dim=1)
-        torch.maximum(nearest, largest, out=nearest)
-        change = None if negatives is None else _change(logits, negatives, scale)
-        logits[rows, columns] = -torch.inf
-        if negatives is not None:
-            largest = logits.amax(dim=1)
-        if bool((largest > shift + HEADROOM).any()):
-            renewed = torch.maximum(shift, largest)
-            factor = (shift - renewed).exp()
-            total *= factor
-            if weighted is not None:
-                weighted *= factor
-            if keep:
-                _rescale(kept[:start], n, blocks, factor)
-            shift = renewed
-        before = logits.clone() if weigh else None
-        logits.sub_(shift[:, None]).exp_()
-        total += logits.sum(dim=1)
-        if weighted is not None and before is not None:
-            before[rows, columns] = 0.0
-            weighted += torch.linalg.vecdot(logits, before)
-        if change is not None and keep:
-            logits.addcmul_(logits, change)
-    if weighted is not None:
-        weighted /= scale
-    nearest = torch.where(nearest > -1.5 * scale, nearest / scale, -torch.inf)
-    return NegativeSums(shift, total, nearest, weighted, kept if keep else kept[:0], inverse_norms)
+        # Far below every shift, so that its exponential is 0, and finite for the arithmetic of the hard negatives.
+        logits[rows, columns] = 2.0 * _BELOW_ALL
+        earlier = [
+            found.kept[n * one.start : n * one.stop].view(n, -1) for one in blocks if keep and one.stop <= block.start
+        ]
+        for first in range(0, n, size):
+            _add_rows(found, slice(first, first + size), logits[first : first + size], hard, earlier, keep)
+    if found.weighted is not None:
+        found.weighted /= scale
+    found.nearest = torch.where(found.nearest > _BELOW_ALL, found.nearest / scale, -torch.inf)
+    found.kept = found.kept if keep else found.kept[:0]
+    return found
 
 
-def _change(logits: Tensor, rule: HardNegatives, scale: float) -> Tensor:
-    """Change the hard ones of logits = scale * cosines in place; return the derivative less 1 (0 for the others)."""
-    # Hard is 1, the others 0. Arithmetic is several times as fast as masks and `where` on processors.
-    threshold = (rule.threshold.detach() * scale).to(logits.dtype).clamp(_BELOW_ALL, -_BELOW_ALL)
-    derivative = torch.empty_like(logits)
-    size = max(1, CACHED_ELEMENTS // logits.shape[1])
-    for part, limit, gain in zip(logits.split(size), threshold.split(size), derivative.split(size), strict=True):
-        hard = (part - limit[:, None]).mul_(torch.finfo(logits.dtype).max).clamp_(0.0, 1.0)
-        torch.mul(hard, rule.slope - 1.0, out=gain)
-        if rule.quadratic == 0.0:
-            part.addcmul_(gain, part)
-        else:
-            curved = hard.mul(part).mul_(rule.quadratic / scale)
-            gain.add_(curved)
-            part.addcmul_(gain, part)
-            gain.add_(curved)
-        if rule.offset != 0.0:
-            part.add_(hard, alpha=rule.offset * scale)
-    return derivative
+def _add_rows(
+    found: NegativeSums,
+    rows: slice,
+    logits: Tensor,
+    hard: _HardLogits | None,
+    earlier: list[Tensor],
+    keep: bool,
+) -> None:
+    """Add some rows of a block to what is found; the logits become what the backward pass needs.
+
+    So few rows that they stay in the second-level cache for all that is done with them.
+    """
+    largest = logits.amax(dim=1)
+    found.nearest[rows] = torch.maximum(found.nearest[rows], largest)
+    if hard is not None:
+        largest = hard.change(logits, rows, largest)
+    shift = found.shift[rows]
+    if bool((largest > shift + HEADROOM).any()):
+        renewed = torch.maximum(shift, largest)
+        factor = (shift - renewed).exp()
+        found.total[rows] *= factor
+        if found.weighted is not None:
+            found.weighted[rows] *= factor
+        for block in earlier:
+            block[rows].mul_(factor[:, None])
+        shift = found.shift[rows] = renewed
+    before = logits.clone() if found.weighted is not None else None
+    logits.sub_(shift[:, None]).exp_()
+    found.total[rows] += logits.sum(dim=1)
+    if found.weighted is not None and before is not None:
+        # The target is 0 times something finite.
+        found.weighted[rows] += torch.linalg.vecdot(logits, before.clamp_(min=_BELOW_ALL))
+    if hard is not None and keep:
+        hard.times_derivative(logits)
 
 
-def _rescale(kept: Tensor, n: int, blocks: list[slice], factor: Tensor) -> None:
-    """Multiply the rows of the blocks kept so far by `factor` (n,)."""
-    for block in blocks:
-        part = kept[n * block.start : n * block.stop]
-        if not len(part):
-            return
-        part.view(n, -1).mul_(factor[:, None])
+class _HardLogits:
+    """The rule of hard negatives on logits L = scale * cosine: L + hard * (L (q L + a) + b), hard being 1 or 0.
+
+    Arithmetic with ones and zeros is several times as fast as masks and `where` on processors.
+    """
+
+    def __init__(self, rule: HardNegatives, scale: float, like: Tensor) -> None:
+        self.rule = rule
+        self.scale = scale
+        self.limit = (rule.threshold.detach() * scale).to(like.dtype).clamp(_BELOW_ALL, -_BELOW_ALL)
+        self.curve, self.gain = rule.quadratic / scale, rule.slope - 1.0
+        self.gain_tensor = like.new_tensor(self.gain)
+        self.step_tensor = like.new_tensor(rule.offset * scale)
+        self.room = like.new_empty(2, 0)
+
+    def change(self, logits: Tensor, rows: slice, largest: Tensor) -> Tensor:
+        """Change the hard ones in place; return the largest of each row, or a little above, and remember the rest."""
+        if self.room.shape[1] < logits.numel():
+            self.room = logits.new_empty(2, logits.numel())
+        hard, other = (one[: logits.numel()].view_as(logits) for one in self.room)
+        limit = self.limit[rows]
+        torch.gt(logits, limit[:, None], out=hard)
+        if self.curve == 0.0:
+            torch.add(self.step_tensor, logits, alpha=self.gain, out=other)
+            logits.addcmul_(hard, other)
+            # The rule rises with the cosine.
+            highest = torch.where(largest > limit, largest * self.rule.slope + self.rule.offset * self.scale, largest)
+            self._factor, self._times = hard, self.gain
+            return highest
+        torch.add(self.gain_tensor, logits, alpha=self.curve, out=other)
+        other.mul_(hard)
+        logits.addcmul_(logits, other)
+        if self.rule.offset != 0.0:
+            logits.add_(hard, alpha=self.rule.offset * self.scale)
+        # The derivative less 1 is hard (2 q L + a) = 2 (hard (q L + a) - hard a / 2).
+        self._factor, self._times = other.sub_(hard, alpha=self.gain / 2), 2.0
+        return logits.amax(dim=1)
+
+    def times_derivative(self, exponentials: Tensor) -> None:
+        """Multiply the exponentials of the logits changed last by the rule's derivative."""
+        exponentials.addcmul_(exponentials, self._factor, value=self._times)
 
 
 def negatives_gradient(
