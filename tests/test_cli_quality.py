@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from hyperface_lib.cli import app
 from hyperface_lib.cli.picture_factors import picture_factors
+from hyperface_lib.embedding.photographs import PhotographCrops, PhotographProblem
 from hyperface_lib.faces import FaceWorld, Nuisance
 from hyperface_lib.formats import convert, open_image_set
 from hyperface_lib.runs import IdentityVectors
@@ -153,6 +154,26 @@ class TestLeaks:
         write_image_archive(tmp_path / "gallery" / "images.zip", images)
         hyperface("leaks", made, place, *asked, "--figure", tmp_path / "l.html")
         assert (tmp_path / "l.html").read_text(encoding="utf-8").count("plotly-graph-div") == 2
+
+    def test_photographs_are_searched_for_faces_first(
+        self, tmp_path: Path, made: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        photographs = image_folder(tmp_path / "album", {"y/p.png": 104, "z/q.png": 200, "z/nobody.png": 5})
+        asked: list[list[str]] = []
+
+        def find_faces(cropper: Any, paths: Any, progress: bool = False) -> PhotographCrops:
+            asked.append([path.name for path in paths])
+            problem = PhotographProblem(1, "nobody.png", "no face was found", skipped=True)
+            return PhotographCrops(np.stack([crop(104), crop(200)]), np.array([0, 2]), [problem])
+
+        monkeypatch.setattr("hyperface_lib.embedding.photographs.crop_photographs", find_faces)
+        text = hyperface(
+            "leaks", made, f"folder:{photographs}", "--threshold-degrees", 1, "--json", tmp_path / "l.json"
+        )
+        assert "1 photographs left out, the first: nobody.png: no face was found" in text
+        assert asked == [["p.png", "nobody.png", "q.png"]]
+        pairs = read(tmp_path / "l.json")["pairs"]
+        assert [(pair["image"], pair["real"]) for pair in pairs] == [("b/0.png", "y/p.png")]
 
     def test_vectors_of_another_embedder_are_refused(self, tmp_path: Path, made: Path) -> None:
         other = IdentityVectors(np.eye(12, dtype=np.float32)[:2], ["y", "z"], "other", "ffff")

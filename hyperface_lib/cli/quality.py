@@ -34,12 +34,16 @@ Thresholds = Annotated[
 Compared = Literal["samples-samples", "samples-centres"]
 _SHOWN_PAIRS, _LISTED_PAIRS = 12, 100
 _USUAL_RATE = 1e-4
+_PHOTOGRAPHS = "folder:"  # as notebook 01 names them
 
 
 def leaks(
     dataset: ImageSetPath,
     gallery: Annotated[
-        Path, typer.Argument(help="real people: images as DATASET, or a .safetensors file of identity vectors")
+        Path,
+        typer.Argument(
+            help='real people: crops as DATASET, "folder:PATH" of photographs, or identity vectors (.safetensors)'
+        ),
     ],
     embedder: EmbedderSpec = "reference",
     threshold_degrees: Thresholds = None,
@@ -179,6 +183,8 @@ def _read_people(gallery: Path, embedder: Embedder) -> _People:
     from hyperface_lib.formats import open_image_set
     from hyperface_lib.runs import IdentityVectors
 
+    if str(gallery).startswith(_PHOTOGRAPHS):
+        return _photographed(str(gallery).removeprefix(_PHOTOGRAPHS), embedder)
     if gallery.suffix != ".safetensors":
         images = open_image_set(gallery, progress=True)
         vectors = embed_image_set(embedder, images, progress=True)
@@ -190,6 +196,22 @@ def _read_people(gallery: Path, embedder: Embedder) -> _People:
     if read.norm == "raw":
         vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     return _People(vectors, np.asarray(read.ids), read.ids, _pictures_beside(gallery, len(read)))
+
+
+def _photographed(folder: str, embedder: Embedder) -> _People:
+    """Find the faces of a folder of photographs and embed them; one without a face is left out."""
+    import numpy as np
+
+    from hyperface_lib.embedding.photographs import crop_photographs, face_cropper, folder_gallery
+
+    album = folder_gallery(folder)
+    crops = crop_photographs(face_cropper(embedder), album.paths, progress=True)
+    left_out = [problem for problem in crops.problems if problem.skipped]
+    if left_out:
+        console().print(f"{len(left_out)} photographs left out, the first: {left_out[0]}", markup=False)
+    names = [album.paths[row].relative_to(folder).as_posix() for row in crops.kept]
+    labels = np.asarray(album.identities)[crops.kept]
+    return _People(embedder.embed(crops.images, progress=True), labels, names, crops.images)
 
 
 def _pictures_beside(gallery: Path, count: int) -> Any:

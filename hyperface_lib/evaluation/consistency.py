@@ -11,6 +11,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from hyperface_lib.evaluation.gallery_search import TIE
+from hyperface_lib.evaluation.identity_centres import IdentityCentres
 
 _BLOCK = 2048
 
@@ -36,13 +37,14 @@ class Consistency:
 
 
 def check_consistency(
-    points: Tensor, identity: npt.NDArray[np.int64], centres: Tensor, progress: bool = False, block: int = _BLOCK
+    points: Tensor, found: IdentityCentres, progress: bool = False, block: int = _BLOCK
 ) -> Consistency:
-    """Hold unit rows (n, d) with identity numbers (n,) against the centres (k, d), unit rows, by blocks.
+    """Hold the unit rows (n, d) that have these centres against all of them, by blocks.
 
     An image is left out of its own centre, or it would vouch for itself; a tie with another identity is a miss. Images
     that cancel out have no centre, and the cosine to it is 0.
     """
+    identity, centres = found.identity, found.centres
     nearest = torch.full((len(points),), -torch.inf)
     where = torch.zeros(len(points), dtype=torch.int64)
     who = torch.from_numpy(identity)
@@ -57,27 +59,24 @@ def check_consistency(
             better = best > nearest[rows]
             nearest[rows] = torch.where(better, best, nearest[rows])
             where[rows] = torch.where(better, place + first, where[rows])
-    own = own_centre_cosines(points, identity)
+    own = own_centre_cosines(points, found)
     other = nearest.double().numpy()
     misplaced = np.isfinite(own) & (other >= np.nan_to_num(own, nan=np.inf) - TIE)
     return Consistency(own, other, where.numpy(), misplaced)
 
 
-def own_centre_cosines(points: Tensor, identity: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def own_centre_cosines(points: Tensor, found: IdentityCentres) -> npt.NDArray[np.float64]:
     """Give every image's cosine (n,) to the mean direction of the other images of its identity; nan if there is none.
 
     With the sum S of the rows of an identity, x (S - x) / |S - x|, in float64.
     """
-    rows = points.double().numpy()
-    counts = np.bincount(identity)
-    total = np.zeros((len(counts), rows.shape[1]))
-    np.add.at(total, identity, rows)
-    cosines = np.full(len(rows), np.nan)
-    for start in range(0, len(rows), _BLOCK):
+    cosines = np.full(len(points), np.nan)
+    for start in range(0, len(points), _BLOCK):
         part = slice(start, start + _BLOCK)
-        others = total[identity[part]] - rows[part]
+        identity, rows = found.identity[part], points[part].double().numpy()
+        others = found.sums[identity] - rows
         lengths = np.linalg.norm(others, axis=1)
-        products = (others * rows[part]).sum(axis=1)
+        products = (others * rows).sum(axis=1)
         own = np.where(lengths > 1e-6, products / np.maximum(lengths, 1e-6), 0.0)
-        cosines[part] = np.where(counts[identity[part]] > 1, np.clip(own, -1.0, 1.0), np.nan)
+        cosines[part] = np.where(found.counts[identity] > 1, np.clip(own, -1.0, 1.0), np.nan)
     return cosines

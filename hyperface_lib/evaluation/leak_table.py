@@ -13,7 +13,7 @@ import torch
 from tqdm.auto import tqdm
 
 from hyperface_lib.evaluation.gallery_search import HighestScores, OwnEntries, RowMaximum, scan, unit_rows
-from hyperface_lib.evaluation.generation_scores import enrol
+from hyperface_lib.evaluation.identity_centres import identity_centres
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, cosines_to_degrees, nearest_rows
 from hyperface_lib.sphere.blocks import pair_blocks
 
@@ -114,15 +114,15 @@ def leak_table(
     thresholds: list[tuple[float, float, float | None]] = [
         (_cosine(angle), float(angle), None) for angle in thresholds_degrees
     ]
-    for rate in false_accept_rates:
-        cosine = impostor_threshold_cosine(real, real_ids, rate, progress)
-        thresholds.append((cosine, float(cosines_to_degrees(cosine)), rate))
+    for wanted in false_accept_rates:
+        cosine = impostor_threshold_cosine(real, real_ids, wanted, progress)
+        thresholds.append((cosine, float(cosines_to_degrees(cosine)), wanted))
     if not thresholds:
         raise ValueError("A leak table needs a threshold in degrees or a false accept rate, found neither.")
-    centres, centre_ids = enrol(samples, ids)
-    real_centres, real_centre_ids = enrol(real, real_ids)
-    sides = {"samples": (samples, ids), "centres": (centres.astype(np.float32), centre_ids)}
-    real_sides = {"samples": (real, real_ids), "centres": (real_centres.astype(np.float32), real_centre_ids)}
+    own_centres = identity_centres(torch.from_numpy(samples), ids)
+    real_centres = identity_centres(torch.from_numpy(real), real_ids)
+    sides = {"samples": (samples, ids), "centres": (own_centres.centres.numpy(), own_centres.labels)}
+    real_sides = {"samples": (real, real_ids), "centres": (real_centres.centres.numpy(), real_centres.labels)}
     rows, nearest, real_cosines = [], {}, {}
     for compared in comparisons:
         own, other = compared.split("-")
@@ -140,11 +140,11 @@ def leak_table(
                 identities=len(np.unique(who[leaking])),
                 real_identities=len(np.unique(whom[found.others[leaking]])),
                 checked_images=len(samples),
-                checked_identities=len(centre_ids),
-                real_share=None if len(real_centre_ids) < 2 else float((among_real >= cosine).mean()),
+                checked_identities=len(own_centres),
+                real_share=None if len(real_centres) < 2 else float((among_real >= cosine).mean()),
             )
             rows.append(row)
-    return LeakTable(tuple(rows), nearest, real_cosines, centre_ids, real_centre_ids)
+    return LeakTable(tuple(rows), nearest, real_cosines, own_centres.labels, real_centres.labels)
 
 
 def impostor_threshold_cosine(

@@ -15,7 +15,7 @@ from torch import Tensor
 from hyperface_lib.evaluation.angle_distributions import AngleDistribution, AngleTally, d_prime, overlap, pair_angles
 from hyperface_lib.evaluation.consistency import Consistency, check_consistency
 from hyperface_lib.evaluation.gallery_search import unit_rows
-from hyperface_lib.evaluation.generation_scores import enrol
+from hyperface_lib.evaluation.identity_centres import IdentityCentres, identity_centres
 from hyperface_lib.evaluation.leaks import cosines_to_degrees
 from hyperface_lib.evaluation.variation import FactorVariation, factor_variation
 from hyperface_lib.sphere import (
@@ -183,21 +183,16 @@ def score_dataset(
     ids = np.asarray(labels)
     if ids.shape != (len(points),):
         raise ValueError(f"There must be one label for each of {len(points)} vectors, found shape {ids.shape}.")
-    centres64, names = enrol(points.numpy(), ids) if len(points) else (np.zeros((0, 0)), ids)
-    if len(names) < 2:
-        raise ValueError(f"Uniqueness is between identities: two were expected, found {len(names)}.")
-    lost = np.flatnonzero(np.linalg.norm(centres64, axis=1) < 0.5)
-    if len(lost):
-        raise ValueError(f"Identity {names[lost[0]]} has no centre: its images cancel each other out.")
-    identity = np.searchsorted(names, ids)
-    counts = np.bincount(identity)
-    centres = torch.from_numpy(centres64.astype(np.float32))
-    consistency = check_consistency(points, identity, centres, progress)
+    found = identity_centres(points, ids)
+    if len(found) < 2:
+        raise ValueError(f"Uniqueness is between identities: two were expected, found {len(found)}.")
+    identity, counts, centres = found.identity, found.counts, found.centres
+    consistency = check_consistency(points, found, progress)
     compared = _compared(identity, counts, compared_images)
     pairs = pair_angles(points[torch.from_numpy(compared)], identity[compared], duplicate_degrees, progress)
     return DatasetScores(
         images=len(points),
-        identities=len(names),
+        identities=len(found),
         single_image_identities=int((counts == 1).sum()),
         compared_images=len(compared),
         genuine=pairs.genuine,
@@ -212,22 +207,17 @@ def score_dataset(
         capacity=capacity_curve(centres, np.asarray(thresholds_degrees)),
         estimate=_estimate(centres, thresholds_degrees),
         intra_class_radius_degrees=intra_class_radius_degrees(points, identity),
-        by_identity=_by_identity(names, counts, identity, centres, consistency),
+        by_identity=_by_identity(found, consistency),
         variation=factor_variation(factors or {}, ids),
     )
 
 
-def _by_identity(
-    names: npt.NDArray[Any],
-    counts: npt.NDArray[np.int64],
-    identity: npt.NDArray[np.int64],
-    centres: Tensor,
-    consistency: Consistency,
-) -> IdentityScores:
+def _by_identity(found: IdentityCentres, consistency: Consistency) -> IdentityScores:
+    identity, counts = found.identity, found.counts
     angles = cosines_to_degrees(np.nan_to_num(consistency.own_cosines, nan=1.0))
-    nearest = nearest_others(centres)
+    nearest = nearest_others(found.centres)
     return IdentityScores(
-        labels=names,
+        labels=found.labels,
         images=counts,
         spread_degrees=np.where(counts > 1, np.bincount(identity, angles) / counts, np.nan),
         nearest=nearest.indices.numpy(),

@@ -20,6 +20,7 @@ from hyperface_lib.evaluation.exclusion_policies import KEPT, LEAK, SAME_IDENTIT
 from hyperface_lib.formats import RecordWriter, convert, open_image_set
 from hyperface_lib.runs import IdentityVectors
 from hyperface_lib.synthesis import generate_dataset, read_dataset
+from hyperface_lib.training.data import open_training_data
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,8 @@ def test_what_is_left_comes_back_with_labels_from_0(tmp_path: Path, source: str,
     assert (done.dropped_identities, done.left_over_identities) == (2, 2)
     images = open_image_set(tmp_path / "out")
     assert images.kind == layout and images.identities == {0: "ann", 1: "di", 2: "ed"}
+    # a trainer, which reads no list, sees the same labels
+    assert open_training_data(tmp_path / "out").labels.tolist() == [label for label, _ in LEFT]
 
 
 def test_the_record_says_what_went_and_why(tmp_path: Path) -> None:

@@ -180,6 +180,10 @@ def test_equal_images_of_two_people_cannot_give_a_strict_threshold() -> None:
         ({"vectors": np.eye(3) * 2}, "synthetic vectors must be unit rows"),
         ({"real_vectors": np.eye(3) * 2}, "real vectors must be unit rows"),
         ({"real_vectors": np.eye(4)}, "one dimension"),
+        (
+            {"real_vectors": np.stack([np.eye(3)[0], -np.eye(3)[0]]), "real_labels": ["x", "x"]},
+            "Identity x has no centre",
+        ),
         ({"vectors": np.zeros((0, 3)), "labels": []}, "found 0 synthetic"),
         ({"false_accept_rates": [0.001]}, "3 pairs"),
         ({"false_accept_rates": [1.5]}, "found 1.5"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hyperface_lib.evaluation import AngleDistribution, factor_variation, score_dataset
 from hyperface_lib.evaluation.angle_distributions import AngleTally, pair_angles
 from hyperface_lib.evaluation.consistency import check_consistency
+from hyperface_lib.evaluation.identity_centres import identity_centres
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -121,9 +122,9 @@ def test_identities_of_one_image_are_impostors_and_centres_only() -> None:
 @pytest.mark.parametrize("block", [1, 5, 6, 7, 29, 30, 31])
 def test_blocks_of_any_size_give_the_same(block: int) -> None:
     vectors, labels = people(4)
-    points, identity = torch.from_numpy(vectors).float(), np.unique(labels, return_inverse=True)[1]
-    centres = torch.nn.functional.normalize(torch.zeros(6, 8).index_add_(0, torch.from_numpy(identity), points), dim=1)
-    whole, blocked = (check_consistency(points, identity, centres, block=size) for size in (1000, block))
+    points = torch.from_numpy(vectors).float()
+    found = identity_centres(points, labels)
+    whole, blocked = (check_consistency(points, found, block=size) for size in (1000, block))
     assert np.array_equal(whole.other_identity, blocked.other_identity)
     assert np.array_equal(whole.misplaced, blocked.misplaced)
     assert whole.other_cosines == pytest.approx(blocked.other_cosines, abs=1e-6)
@@ -214,3 +215,12 @@ def test_variation_tells_a_mix_within_people_from_one_between_them() -> None:
         factor_variation({"a": [0, 1, np.nan, 0]}, labels)
     scores = score_dataset(np.eye(4), labels, factors={"a": [0, 1, 0, 1]})
     assert scores.variation[0].factor == "a" and scores.to_record()["variation"][0]["identities"] == 2
+
+
+def test_centres_are_means_brought_to_unit_length_whatever_the_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors, labels = people(3)
+    monkeypatch.setattr("hyperface_lib.evaluation.identity_centres.BLOCK", 7)
+    found = identity_centres(torch.from_numpy(vectors).float(), labels)
+    assert found.labels.tolist() == np.unique(labels).tolist() and np.array_equal(found.labels[found.identity], labels)
+    expected = np.stack([unit(vectors[labels == name].sum(axis=0)) for name in found.labels])
+    assert found.centres.numpy() == pytest.approx(expected, abs=1e-6) and found.counts.tolist() == [5] * 6
