@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +30,8 @@ class Interval:
     high: float
 
     def __str__(self) -> str:
+        if math.isnan(self.low) or math.isnan(self.high):
+            return f"{100 * self.estimate:.2f} % [not measurable]"
         return f"{100 * self.estimate:.2f} [{100 * self.low:.2f}, {100 * self.high:.2f}] %"
 
 

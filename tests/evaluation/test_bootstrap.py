@@ -197,7 +197,11 @@ def test_replicates_without_a_kind_are_left_out_and_all_of_them_give_no_interval
             return np.zeros((replicates, len(self)))
 
     found = bootstrap_verification(scores, Nothing(np.arange(4), "pairs"), replicates=5)
-    assert math.isnan(found.accuracy.low) and math.isnan(found.accuracy.high) and str(found.accuracy).endswith("%")
+    assert (
+        math.isnan(found.accuracy.low)
+        and math.isnan(found.accuracy.high)
+        and str(found.accuracy).endswith("% [not measurable]")
+    )
 
 
 def test_an_interval_is_said_in_per_cent() -> None:
