@@ -72,12 +72,22 @@ def leaks(
 ) -> None:
     """Count the images of DATASET that show someone of GALLERY, and leave them out on demand."""
     from hyperface_lib.embedding import load_embedder
-    from hyperface_lib.evaluation import DropIdentities, DropImages, embed_image_set, exclude_leaks, leak_table
+    from hyperface_lib.evaluation import (
+        DropIdentities,
+        DropImages,
+        check_exclusion_place,
+        embed_image_set,
+        exclude_leaks,
+        leak_table,
+    )
     from hyperface_lib.formats import open_image_set
 
     images = open_image_set(dataset, progress=True)
     model = load_embedder(embedder, device=device)
-    people = _read_people(gallery, model)  # before the long work: it may be refused
+    # what may be refused comes before the long work
+    if exclude is not None:
+        check_exclusion_place(images, exclude)
+    people = _read_people(gallery, model)
     vectors = embed_image_set(model, images, progress=True)
     rates = false_accept_rate or ([] if threshold_degrees else [_USUAL_RATE])
     table = leak_table(

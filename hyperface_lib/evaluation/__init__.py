@@ -10,7 +10,7 @@ from hyperface_lib.evaluation.bootstrap import (
 )
 from hyperface_lib.evaluation.each_set import evaluate_each_set
 from hyperface_lib.evaluation.evaluator import embed_crops, embed_with_mirror, evaluate, score_pairs
-from hyperface_lib.evaluation.exclude_leaks import Exclusion, exclude_leaks
+from hyperface_lib.evaluation.exclude_leaks import Exclusion, check_exclusion_place, exclude_leaks
 from hyperface_lib.evaluation.exclusion_policies import DropIdentities, DropImages, ExclusionPolicy
 from hyperface_lib.evaluation.factor_changes import FACTOR_CHANGES
 from hyperface_lib.evaluation.factors import (
@@ -54,7 +54,13 @@ from hyperface_lib.evaluation.ijb_scores import (
     pair_cosines,
     verify_templates,
 )
-from hyperface_lib.evaluation.leak_table import COMPARISONS, LeakRow, LeakTable, impostor_threshold_cosine, leak_table
+from hyperface_lib.evaluation.leak_table import (
+    LEAK_COMPARISONS,
+    LeakRow,
+    LeakTable,
+    impostor_threshold_cosine,
+    leak_table,
+)
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
 from hyperface_lib.evaluation.people import people_of
 from hyperface_lib.evaluation.published import PublishedRow, load_published
@@ -80,9 +86,9 @@ from hyperface_lib.evaluation.variation import FactorVariation, factor_variation
 from hyperface_lib.evaluation.verification import FoldRate, HardPairs, PairScores, Verification, hardest_pairs, verify
 
 __all__ = [
-    "COMPARISONS",
     "FACTOR_CHANGES",
     "FIVE_BENCHMARKS",
+    "LEAK_COMPARISONS",
     "PUBLISHED_POOLINGS",
     "AngleDistribution",
     "BenchmarkTable",
@@ -137,6 +143,7 @@ __all__ = [
     "averages_over_option",
     "bootstrap_verification",
     "borda_count",
+    "check_exclusion_place",
     "comparison_table",
     "competition_ranks",
     "dlib_chips",

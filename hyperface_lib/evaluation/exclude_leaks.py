@@ -93,8 +93,7 @@ def exclude_leaks(
         raise ValueError(
             f"The leaks are those of {len(leaks.nearest_cosines)} images, but {images.source} holds {len(images)}."
         )
-    if target.resolve().is_relative_to(images.source.resolve()):
-        raise ValueError(f"{target}: a place outside the data set {images.source} was expected.")
+    check_exclusion_place(images, target)
     check_names(images)
     leaking = np.zeros(len(images), dtype=bool)
     leaking[leaks.samples] = True
@@ -112,6 +111,23 @@ def exclude_leaks(
     # the record is complete before it says so
     write_json(target / NOTE, _note(wanted, True) | _details(images, leaks, reasons, kept))
     return wanted
+
+
+def check_exclusion_place(images: ImageSet, out: str | Path) -> None:
+    """Refuse a place where the images cannot be written without what leaks, before long work is done for it.
+
+    Raises ValueError for one inside the data set, and for one that holds something else than an exclusion.
+    """
+    target = Path(out)
+    if target.resolve().is_relative_to(images.source.resolve()):
+        raise ValueError(f"{target}: a place outside the data set {images.source} was expected.")
+    if (target / NOTE).exists():
+        return
+    foreign = ["a file"] if target.is_file() else []
+    if target.is_dir():
+        foreign = [entry.name for entry in target.iterdir() if not entry.name.startswith(".")]
+    if foreign:
+        raise ValueError(f"{target}: an empty folder or an unfinished exclusion was expected, found {foreign[0]}.")
 
 
 def _layout(images: ImageSet, layout: str | None) -> ExclusionLayout:
@@ -155,14 +171,9 @@ def _described(
 
 
 def _claim(target: Path, wanted: Exclusion) -> bool:
-    """Note what is to be done before the first image; say whether it was done before; refuse another's folder."""
+    """Note what is to be done before the first image; say whether it was done before; refuse another exclusion."""
     note = target / NOTE
     if not note.exists():
-        foreign = ["a file"] if target.is_file() else []
-        if target.is_dir():
-            foreign = [entry.name for entry in target.iterdir() if not entry.name.startswith(".")]
-        if foreign:
-            raise ValueError(f"{target}: an empty folder or an unfinished exclusion was expected, found {foreign[0]}.")
         target.mkdir(parents=True, exist_ok=True)
         write_json(note, _note(wanted, False))
         return False

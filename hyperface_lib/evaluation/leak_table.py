@@ -17,7 +17,7 @@ from hyperface_lib.evaluation.identity_centres import identity_centres
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, cosines_to_degrees, nearest_rows
 from hyperface_lib.sphere.blocks import pair_blocks
 
-COMPARISONS = ("samples-samples", "samples-centres", "centres-centres")
+LEAK_COMPARISONS = ("samples-samples", "samples-centres", "centres-centres")
 """What of the data set is held against what of the real people; a centre is an identity's mean, of unit length."""
 
 
@@ -89,7 +89,7 @@ def leak_table(
     real_labels: npt.ArrayLike | None = None,
     thresholds_degrees: Sequence[float] = (),
     false_accept_rates: Sequence[float] = (),
-    comparisons: Sequence[str] = COMPARISONS,
+    comparisons: Sequence[str] = LEAK_COMPARISONS,
     chunk: int = 4096,
     progress: bool = False,
 ) -> LeakTable:
@@ -106,9 +106,9 @@ def leak_table(
     real = unit_rows(real_vectors, "real vectors").numpy()
     ids = _labels(labels, len(samples), "synthetic")
     real_ids = np.arange(len(real)) if real_labels is None else _labels(real_labels, len(real), "real")
-    unknown = [name for name in comparisons if name not in COMPARISONS]
+    unknown = [name for name in comparisons if name not in LEAK_COMPARISONS]
     if unknown or not comparisons:
-        raise ValueError(f"Comparisons must be some of {', '.join(COMPARISONS)}, found {unknown or 'none'}.")
+        raise ValueError(f"Comparisons must be some of {', '.join(LEAK_COMPARISONS)}, found {unknown or 'none'}.")
     if not len(samples) or not len(real):
         raise ValueError(f"Both sides need vectors, found {len(samples)} synthetic and {len(real)} real ones.")
     thresholds: list[tuple[float, float, float | None]] = [

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperface_lib.evaluation import COMPARISONS, impostor_threshold_cosine, leak_table, nearest_rows
+from hyperface_lib.evaluation import LEAK_COMPARISONS, impostor_threshold_cosine, leak_table, nearest_rows
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ def test_every_count_is_that_of_brute_force(seed: int, chunk: int, angle: float)
     images, real = unit(rng.normal(size=(23, 5))), unit(rng.normal(size=(17, 5)))
     labels, people = rng.integers(0, 6, 23), rng.integers(0, 5, 17)
     table = leak_table(images, labels, real, people, thresholds_degrees=[angle], chunk=chunk)
-    assert tuple(row.compared for row in table.rows) == COMPARISONS
+    assert tuple(row.compared for row in table.rows) == LEAK_COMPARISONS
     own, other = (
         {
             "samples": (rows, names),
