@@ -13,6 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from hyperface_lib.cli import app
+from hyperface_lib.cli.output import RENDERED_NOTE
 from hyperface_lib.cli.picture_factors import picture_factors
 from hyperface_lib.embedding.photographs import PhotographCrops, PhotographProblem
 from hyperface_lib.faces import FaceWorld, Nuisance
@@ -207,7 +208,7 @@ class TestUniqueness:
             "--threshold-degrees",
             40,
         )
-        assert "misplaced share" in text and "unique" in text
+        assert "misplaced share" in text and "unique" in text and RENDERED_NOTE not in text
         values = read(tmp_path / "u.json")
         assert (values["images"], values["identities"], values["duplicate_images"]) == (9, 4, 2)
         assert {values["worst"][row]["label"] for row in (0, 1)} == {2, 3}
@@ -233,7 +234,7 @@ class TestUniqueness:
         assert factors["yaw_degrees"].tolist() == [how.yaw_degrees for how in drawn]
         stored = np.asarray(Image.open(io.BytesIO(images.encoded(4))))
         assert np.array_equal(stored, FaceWorld(64).render(70_000_001, drawn[4]))
-        hyperface("uniqueness", tmp_path / "set", "--json", tmp_path / "u.json")
+        assert RENDERED_NOTE in hyperface("uniqueness", tmp_path / "set", "--json", tmp_path / "u.json")
         varied = {one["factor"]: one for one in read(tmp_path / "u.json")["variation"]}
         yaw = factors["yaw_degrees"].reshape(2, 3)
         assert varied["yaw_degrees"]["mean_std"] == pytest.approx(yaw.std(axis=1).mean())

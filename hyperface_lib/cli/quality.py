@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from hyperface_lib.cli.output import Device, JsonFile, console, save, show, show_one
+from hyperface_lib.cli.output import RENDERED_NOTE, Device, JsonFile, console, save, show, show_one
 
 if TYPE_CHECKING:
-    import numpy as np
     import plotly.graph_objects as go
 
-    from hyperface_lib.embedding.protocol import Embedder
+    from hyperface_lib.cli.real_people import RealPeople
     from hyperface_lib.evaluation import Exclusion, LeakRow, Leaks, LeakTable
     from hyperface_lib.formats import ImageSet
 
@@ -34,7 +32,6 @@ Thresholds = Annotated[
 Compared = Literal["samples-samples", "samples-centres"]
 _SHOWN_PAIRS, _LISTED_PAIRS = 12, 100
 _USUAL_RATE = 1e-4
-_PHOTOGRAPHS = "folder:"  # as notebook 01 names them
 
 
 def leaks(
@@ -71,6 +68,7 @@ def leaks(
     json_file: JsonFile = None,
 ) -> None:
     """Count the images of DATASET that show someone of GALLERY, and leave them out on demand."""
+    from hyperface_lib.cli.real_people import read_real_people
     from hyperface_lib.embedding import load_embedder
     from hyperface_lib.evaluation import (
         DropIdentities,
@@ -87,23 +85,23 @@ def leaks(
     # what may be refused comes before the long work
     if exclude is not None:
         check_exclusion_place(images, exclude)
-    people = _read_people(gallery, model)
+    people = read_real_people(gallery, model)
     vectors = embed_image_set(model, images, progress=True)
     rates = false_accept_rate or ([] if threshold_degrees else [_USUAL_RATE])
     table = leak_table(
         vectors, images.labels, people.vectors, people.labels, threshold_degrees or [], rates, progress=True
     )
-    row = next(row for row in table.rows if row.compared == compare)
-    found = table.leaks(row)
+    found = table.leaks(next(row for row in table.rows if row.compared == compare))
     show(f"{dataset} against {gallery}, embedder {embedder}", [_shown(row) for row in table.rows])
     console().print("real %: real people who are as similar to another real person; what chance alone comes to")
+    _say_if_rendered(images)
     done: Exclusion | None = None
     if exclude is not None:
         policy = DropImages(minimum_images) if drop == "images" else DropIdentities()
         done = exclude_leaks(images, found, exclude, model, policy, layout, str(gallery), progress=True)
         _say(done, exclude)
     if figure is not None:
-        _write_page(figure, _leak_figures(images, people, table, row, found))
+        _write_page(figure, _leak_figures(images, people, table, compare, found))
     record = {
         "dataset": str(dataset),
         "gallery": str(gallery),
@@ -155,6 +153,7 @@ def uniqueness(
     factor_columns = ("factor", "mean_std", "mean_range", "overall_std", "within_share")
     varied = [one.to_record() for one in scores.variation]
     show("factors of the pictures within an identity", [{name: one[name] for name in factor_columns} for one in varied])
+    _say_if_rendered(images)
     if figure is not None:
         from hyperface_lib.evaluation import DecodedImages
         from hyperface_lib.plots.uniqueness import genuine_impostor_angles, unique_identity_curve, worst_identities
@@ -174,69 +173,6 @@ def uniqueness(
         "names": {str(label): name for label, name in images.identities.items()},
     }
     save(json_file, record | scores.to_record())
-
-
-@dataclass(frozen=True, eq=False)
-class _People:
-    """Real people: vectors (m, d), labels (m,), names (m,), and their pictures where there are any."""
-
-    vectors: np.ndarray
-    labels: np.ndarray
-    names: Sequence[str]
-    pictures: Any = None
-
-
-def _read_people(gallery: Path, embedder: Embedder) -> _People:
-    import numpy as np
-
-    from hyperface_lib.evaluation import DecodedImages, embed_image_set
-    from hyperface_lib.formats import open_image_set
-    from hyperface_lib.runs import IdentityVectors
-
-    if str(gallery).startswith(_PHOTOGRAPHS):
-        return _photographed(str(gallery).removeprefix(_PHOTOGRAPHS), embedder)
-    if gallery.suffix != ".safetensors":
-        images = open_image_set(gallery, progress=True)
-        vectors = embed_image_set(embedder, images, progress=True)
-        return _People(
-            vectors, images.labels, [_name(images, row) for row in range(len(images))], DecodedImages(images)
-        )
-    read = IdentityVectors.load(gallery).require(embedder)
-    vectors = read.vectors
-    if read.norm == "raw":
-        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return _People(vectors, np.asarray(read.ids), read.ids, _pictures_beside(gallery, len(read)))
-
-
-def _photographed(folder: str, embedder: Embedder) -> _People:
-    """Find the faces of a folder of photographs and embed them; one without a face is left out."""
-    import numpy as np
-
-    from hyperface_lib.embedding.photographs import crop_photographs, face_cropper, folder_gallery
-
-    album = folder_gallery(folder)
-    crops = crop_photographs(face_cropper(embedder), album.paths, progress=True)
-    left_out = [problem for problem in crops.problems if problem.skipped]
-    if left_out:
-        console().print(f"{len(left_out)} photographs left out, the first: {left_out[0]}", markup=False)
-    names = [album.paths[row].relative_to(folder).as_posix() for row in crops.kept]
-    labels = np.asarray(album.identities)[crops.kept]
-    return _People(embedder.embed(crops.images, progress=True), labels, names, crops.images)
-
-
-def _pictures_beside(gallery: Path, count: int) -> Any:
-    """Return the pictures that a run keeps beside the vectors of its gallery, None without as many."""
-    from hyperface_lib.runs.image_archive import read_image_archive
-
-    archive = gallery.with_name("images.zip")
-    pictures = read_image_archive(archive) if archive.is_file() else []
-    return pictures if len(pictures) == count else None
-
-
-def _name(images: ImageSet, row: int) -> str:
-    if images.paths is not None:
-        return images.paths[row]
-    return f"{images.identities[int(images.labels[row])]}, image {int(images.samples[row])}"
 
 
 def _shown(row: LeakRow) -> dict[str, Any]:
@@ -266,6 +202,16 @@ def _shortened(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _say_if_rendered(images: ImageSet) -> None:
+    """Say whose world it is where a manifest names the renderer, or the generator that learned from it."""
+    from hyperface_lib.evaluation.kit_datasets import kit_manifest
+
+    manifest = kit_manifest(images)
+    generator = "" if manifest is None else str(manifest["parameters"].get("generator"))
+    if generator == "reference" or generator.startswith("renderer"):
+        console().print(RENDERED_NOTE)
+
+
 def _say(done: Exclusion, out: Path) -> None:
     console().print(
         f"{done.kept_images} of {done.images} images and {done.kept_identities} of {done.identities} identities are "
@@ -279,39 +225,27 @@ def _say(done: Exclusion, out: Path) -> None:
         console().print(f"identities excluded, left with fewer than {minimum} images: {done.left_over_identities}")
 
 
-def _listed(images: ImageSet, people: _People, found: Leaks, compared: str) -> list[dict[str, Any]]:
+def _listed(images: ImageSet, people: RealPeople, found: Leaks, compared: str) -> list[dict[str, Any]]:
     """Name the most similar pairs; a real centre is named by its person."""
-    real = _real_names(people, compared)
+    from hyperface_lib.cli.real_people import image_name
+
+    real = people.compared_names(compared)
     pairs = zip(found.samples.tolist(), found.others.tolist(), found.angles_degrees.tolist(), strict=True)
     return [
-        {"image": _name(images, own), "real": real[other], "angle_degrees": angle}
+        {"image": image_name(images, own), "real": real[other], "angle_degrees": angle}
         for own, other, angle in list(pairs)[:_LISTED_PAIRS]
     ]
 
 
-def _real_names(people: _People, compared: str) -> Sequence[str]:
-    if compared == "samples-samples":
-        return people.names
-    return [people.names[row].partition("/")[0] for row in _first_rows(people)]
-
-
-def _first_rows(people: _People) -> list[int]:
-    """Return the first row of every person in the order in which centres are compared."""
-    import numpy as np
-
-    rows: list[int] = np.unique(people.labels, return_index=True)[1].tolist()
-    return rows
-
-
-def _leak_figures(images: ImageSet, people: _People, table: LeakTable, row: LeakRow, found: Leaks) -> list[go.Figure]:
+def _leak_figures(
+    images: ImageSet, people: RealPeople, table: LeakTable, row: LeakRow, found: Leaks
+) -> list[go.Figure]:
     from hyperface_lib.evaluation import DecodedImages
     from hyperface_lib.plots.leaks import leak_curves, leak_pairs
 
     drawn = [leak_curves(table, title="Who is within an angle of a real person")]
-    if len(found) and people.pictures is not None:
-        pictures = people.pictures
-        if row.compared == "samples-centres":
-            pictures = [pictures[number] for number in _first_rows(people)]
+    pictures = people.compared_pictures(compared)
+    if len(found) and pictures is not None:
         drawn.append(leak_pairs(DecodedImages(images), pictures, found, count=_SHOWN_PAIRS))
     return drawn
 

@@ -54,13 +54,7 @@ from hyperface_lib.evaluation.ijb_scores import (
     pair_cosines,
     verify_templates,
 )
-from hyperface_lib.evaluation.leak_table import (
-    LEAK_COMPARISONS,
-    LeakRow,
-    LeakTable,
-    impostor_threshold_cosine,
-    leak_table,
-)
+from hyperface_lib.evaluation.leak_table import LEAK_COMPARISONS, LeakRow, LeakTable, leak_table
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, find_leaks, nearest_rows
 from hyperface_lib.evaluation.people import people_of
 from hyperface_lib.evaluation.published import PublishedRow, load_published
@@ -70,6 +64,7 @@ from hyperface_lib.evaluation.repeats import averages_over_option, over_seeds, s
 from hyperface_lib.evaluation.report import comparison_table
 from hyperface_lib.evaluation.report_parts import Failure, Report, ReportGroup, ReportRow, Value
 from hyperface_lib.evaluation.roc import RocCurve, roc_curve, roc_of_scores, tpr_at_fpr
+from hyperface_lib.evaluation.strangers import impostor_threshold_cosine, nearest_stranger_cosines
 from hyperface_lib.evaluation.suite import Suite, is_ijb, load_ijb, load_suite
 from hyperface_lib.evaluation.table import (
     FIVE_BENCHMARKS,
@@ -182,6 +177,7 @@ __all__ = [
     "load_suite",
     "mean_rate_at",
     "nearest_rows",
+    "nearest_stranger_cosines",
     "over_seeds",
     "pair_cosines",
     "people_of",

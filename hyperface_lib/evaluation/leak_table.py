@@ -5,17 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm.auto import tqdm
 
-from hyperface_lib.evaluation.gallery_search import HighestScores, OwnEntries, RowMaximum, scan, unit_rows
+from hyperface_lib.evaluation.gallery_search import OwnEntries, RowMaximum, scan, unit_rows
 from hyperface_lib.evaluation.identity_centres import identity_centres
 from hyperface_lib.evaluation.leaks import Leaks, NearestRows, cosines_to_degrees, nearest_rows
-from hyperface_lib.sphere.blocks import pair_blocks
+from hyperface_lib.evaluation.strangers import impostor_threshold_cosine, nearest_stranger_cosines
 
 LEAK_COMPARISONS = ("samples-samples", "samples-centres", "centres-centres")
 """What of the data set is held against what of the real people; a centre is an identity's mean, of unit length."""
@@ -102,110 +101,88 @@ def leak_table(
     Raises ValueError for no threshold, an unknown comparison, labels of another length, or rows that are not of unit
     length.
     """
-    samples = unit_rows(vectors, "synthetic vectors").numpy()
-    real = unit_rows(real_vectors, "real vectors").numpy()
-    ids = _labels(labels, len(samples), "synthetic")
-    real_ids = np.arange(len(real)) if real_labels is None else _labels(real_labels, len(real), "real")
     unknown = [name for name in comparisons if name not in LEAK_COMPARISONS]
     if unknown or not comparisons:
         raise ValueError(f"Comparisons must be some of {', '.join(LEAK_COMPARISONS)}, found {unknown or 'none'}.")
-    if not len(samples) or not len(real):
-        raise ValueError(f"Both sides need vectors, found {len(samples)} synthetic and {len(real)} real ones.")
-    thresholds: list[tuple[float, float, float | None]] = [
-        (_cosine(angle), float(angle), None) for angle in thresholds_degrees
-    ]
-    for wanted in false_accept_rates:
-        cosine = impostor_threshold_cosine(real, real_ids, wanted, progress)
-        thresholds.append((cosine, float(cosines_to_degrees(cosine)), wanted))
+    made, real = _Side.of(vectors, labels, "synthetic"), _Side.of(real_vectors, real_labels, "real")
+    thresholds = [_Threshold(float(angle), _cosine(angle), None) for angle in thresholds_degrees]
+    for rate in false_accept_rates:
+        cosine = impostor_threshold_cosine(*real.samples, rate, progress)
+        thresholds.append(_Threshold(float(cosines_to_degrees(cosine)), cosine, rate))
     if not thresholds:
         raise ValueError("A leak table needs a threshold in degrees or a false accept rate, found neither.")
-    own_centres = identity_centres(torch.from_numpy(samples), ids)
-    real_centres = identity_centres(torch.from_numpy(real), real_ids)
-    sides = {"samples": (samples, ids), "centres": (own_centres.centres.numpy(), own_centres.labels)}
-    real_sides = {"samples": (real, real_ids), "centres": (real_centres.centres.numpy(), real_centres.labels)}
     rows, nearest, real_cosines = [], {}, {}
     for compared in comparisons:
         own, other = compared.split("-")
-        (rows_of, who), (others_of, whom) = sides[own], real_sides[other]
-        found = nearest[compared] = nearest_rows(rows_of, others_of, chunk, progress)
-        among_real = real_cosines[compared] = _nearest_stranger(*real_sides[own], *real_sides[other], progress)
-        for cosine, angle, rate in thresholds:
-            leaking = np.flatnonzero(found.cosines >= cosine)
-            row = LeakRow(
-                compared=compared,
-                threshold_degrees=angle,
-                threshold_cosine=cosine,
-                false_accept_rate=rate,
-                images=len(leaking) if own == "samples" else None,
-                identities=len(np.unique(who[leaking])),
-                real_identities=len(np.unique(whom[found.others[leaking]])),
-                checked_images=len(samples),
-                checked_identities=len(own_centres),
-                real_share=None if len(real_centres) < 2 else float((among_real >= cosine).mean()),
+        nearest[compared] = nearest_rows(getattr(made, own)[0], getattr(real, other)[0], chunk, progress)
+        real_cosines[compared] = real.strangers(own, other, progress)
+        rows += [
+            _row(compared, threshold, made, real, nearest[compared], real_cosines[compared]) for threshold in thresholds
+        ]
+    return LeakTable(tuple(rows), nearest, real_cosines, made.centres[1], real.centres[1])
+
+
+class _Threshold(NamedTuple):
+    degrees: float
+    cosine: float
+    rate: float | None
+
+
+def _row(
+    compared: str,
+    threshold: _Threshold,
+    made: _Side,
+    real: _Side,
+    nearest: NearestRows,
+    real_cosines: npt.NDArray[np.float32],
+) -> LeakRow:
+    own, other = compared.split("-")
+    leaking = np.flatnonzero(nearest.cosines >= threshold.cosine)
+    who, whom = getattr(made, own)[1], getattr(real, other)[1]
+    return LeakRow(
+        compared=compared,
+        threshold_degrees=threshold.degrees,
+        threshold_cosine=threshold.cosine,
+        false_accept_rate=threshold.rate,
+        images=len(leaking) if own == "samples" else None,
+        identities=len(np.unique(who[leaking])),
+        real_identities=len(np.unique(whom[nearest.others[leaking]])),
+        checked_images=len(made.samples[0]),
+        checked_identities=len(made.centres[0]),
+        real_share=None if len(real.centres[0]) < 2 else float((real_cosines >= threshold.cosine).mean()),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """One side of the comparisons: images and centres, each as (unit rows, labels)."""
+
+    samples: tuple[npt.NDArray[np.float32], npt.NDArray[Any]]
+    centres: tuple[npt.NDArray[np.float32], npt.NDArray[Any]]
+
+    @classmethod
+    def of(cls, vectors: npt.ArrayLike, labels: npt.ArrayLike | None, name: str) -> Self:
+        points = unit_rows(vectors, f"{name} vectors")
+        if not len(points):
+            raise ValueError(f"Both sides need vectors, found 0 {name} ones.")
+        ids = np.arange(len(points)) if labels is None else np.asarray(labels)
+        if ids.shape != (len(points),):
+            raise ValueError(
+                f"There must be one label for each of {len(points)} {name} vectors, found shape {ids.shape}."
             )
-            rows.append(row)
-    return LeakTable(tuple(rows), nearest, real_cosines, own_centres.labels, real_centres.labels)
+        found = identity_centres(points, ids)
+        return cls((points.numpy(), ids), (found.centres.numpy(), found.labels))
 
-
-def impostor_threshold_cosine(
-    vectors: npt.ArrayLike, labels: npt.ArrayLike, rate: float, progress: bool = False
-) -> float:
-    """Find the smallest cosine at or above which at most a share `rate` of the pairs of two people lie.
-
-    vectors: (n, d) unit rows, labels: (n,). Every pair of two people is counted once and exactly, block by block.
-    Raises ValueError for a rate outside (0, 1) or below one pair, which the pairs cannot tell.
-    """
-    points = unit_rows(vectors, "real vectors")
-    _, people, counts = np.unique(_labels(labels, len(points), "real"), return_inverse=True, return_counts=True)
-    pairs = (len(points) ** 2 - int((counts.astype(np.int64) ** 2).sum())) // 2
-    # 0.07 of 100 pairs are 7, although the product in floating point is a little less
-    allowed = math.floor(rate * pairs * (1 + 1e-12)) if 0 < rate < 1 else 0
-    if allowed < 1:
-        raise ValueError(
-            f"A false accept rate must be below 1 and at least one of the {pairs} pairs of two real people, "
-            f"found {rate}: give a threshold in degrees, or a gallery with more people."
-        )
-    order = np.argsort(people, kind="stable")
-    points, who = points[torch.from_numpy(order)], torch.from_numpy(people[order])
-    highest = HighestScores(allowed + 1)
-    bar = tqdm(total=len(points), desc="real impostors", unit="image", disable=not progress, delay=1)
-    for rows, columns, cosines in pair_blocks(points):
-        # ordered by person, only blocks near the diagonal hold pairs of one
-        if who[columns.start] <= who[rows.stop - 1]:
-            cosines[who[rows, None] == who[None, columns]] = -torch.inf
-        if rows == columns:
-            cosines[torch.ones_like(cosines, dtype=torch.bool).tril()] = -torch.inf
-            bar.update(rows.stop - rows.start)
-        highest.take(rows, cosines)
-    bar.close()
-    # the first pair that must not pass
-    threshold = float(np.nextafter(highest.falling()[allowed], np.float32(2)))
-    if threshold > 1:
-        raise ValueError(
-            f"At a false accept rate of {rate} {allowed} pairs of two real people may pass, found more of equal images."
-        )
-    return threshold
-
-
-def _nearest_stranger(
-    vectors: npt.NDArray[np.float32],
-    labels: npt.NDArray[Any],
-    others: npt.NDArray[np.float32],
-    other_labels: npt.NDArray[Any],
-    progress: bool,
-) -> npt.NDArray[np.float32]:
-    """Give every row's highest cosine (m,) to a row of another person, -inf where there is nobody else."""
-    highest = RowMaximum(len(vectors))
-    own = OwnEntries(labels, other_labels)
-    scan(torch.from_numpy(vectors), others, [highest], own, "real people among themselves", progress=progress)
-    return np.asarray(highest.cosines.numpy())
-
-
-def _labels(labels: npt.ArrayLike, count: int, name: str) -> npt.NDArray[Any]:
-    array = np.asarray(labels)
-    if array.shape != (count,):
-        raise ValueError(f"There must be one label for each of {count} {name} vectors, found shape {array.shape}.")
-    return array
+    def strangers(self, own: str, other: str, progress: bool) -> npt.NDArray[np.float32]:
+        """Give the highest cosine of every image or centre of this side to another identity of it, -inf if none."""
+        vectors, labels = getattr(self, own)
+        if own == other:
+            return nearest_stranger_cosines(vectors, labels, progress)
+        others, other_labels = getattr(self, other)
+        highest = RowMaximum(len(vectors))
+        mated = OwnEntries(labels, other_labels)
+        scan(torch.from_numpy(vectors), others, [highest], mated, "real people among themselves", progress=progress)
+        return np.asarray(highest.cosines.numpy())
 
 
 def _cosine(angle_degrees: float) -> float:

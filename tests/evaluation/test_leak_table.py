@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperface_lib.evaluation import LEAK_COMPARISONS, impostor_threshold_cosine, leak_table, nearest_rows
+from hyperface_lib.evaluation import (
+    LEAK_COMPARISONS,
+    impostor_threshold_cosine,
+    leak_table,
+    nearest_rows,
+    nearest_stranger_cosines,
+)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -144,6 +150,14 @@ def test_a_threshold_over_several_blocks_is_that_of_all_pairs() -> None:
     falling = np.sort(cosines[first, second][different])[::-1]
     allowed = int(1e-3 * different.sum())
     assert impostor_threshold_cosine(vectors, labels, 1e-3) == pytest.approx(falling[allowed], abs=1e-6)
+
+
+@pytest.mark.parametrize("count", [1, 2, 40, 1100])
+def test_the_nearest_stranger_is_that_of_all_pairs(count: int) -> None:
+    rng = np.random.default_rng(count)
+    vectors, labels = unit(rng.normal(size=(count, 6))), rng.integers(0, 12, count).astype(str)
+    cosines = np.where(labels[:, None] == labels[None], -np.inf, vectors @ vectors.T)
+    assert nearest_stranger_cosines(vectors, labels) == pytest.approx(cosines.max(axis=1), abs=1e-6)
 
 
 def test_the_rate_stands_in_the_table_beside_its_threshold() -> None:
