@@ -238,7 +238,7 @@ def _listed(images: ImageSet, people: RealPeople, found: Leaks, compared: str) -
 
 
 def _leak_figures(
-    images: ImageSet, people: RealPeople, table: LeakTable, row: LeakRow, found: Leaks
+    images: ImageSet, people: RealPeople, table: LeakTable, compared: str, found: Leaks
 ) -> list[go.Figure]:
     from hyperface_lib.evaluation import DecodedImages
     from hyperface_lib.plots.leaks import leak_curves, leak_pairs
