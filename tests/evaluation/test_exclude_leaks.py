@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,43 @@ def test_an_interrupt_leaves_whole_files_and_the_same_call_goes_on(
         assert not note(tmp_path / "out")["complete"]
     monkeypatch.setattr(kept_images, "image_suffix", read)
     assert exclude_leaks(source, *arguments) == whole
+    assert tree(tmp_path / "out") == tree(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("layout", ["folder", "shards"])
+def test_a_disk_that_fills_up_leaves_nothing_half_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, layout: Any
+) -> None:
+    source = faces(tmp_path / "faces")
+    exclude_leaks(source, GONE, tmp_path / "whole", EMBEDDER, DropImages(2), layout)
+    written: list[int] = []
+
+    def half(path: Path, content: bytes) -> int:
+        written.append(len(content))
+        with path.open("wb") as file:
+            file.write(content[: len(content) // 2])
+        if len(written) == 3:
+            raise OSError("No space left on device")
+        with path.open("wb") as file:
+            return file.write(content)
+
+    def full(archive: tarfile.TarFile, entry: tarfile.TarInfo, content: Any = None) -> None:
+        written.append(entry.size)
+        if len(written) == 3:
+            raise OSError("No space left on device")
+        add(archive, entry, content)
+
+    add = tarfile.TarFile.addfile
+    monkeypatch.setattr(Path, "write_bytes", half)
+    monkeypatch.setattr(tarfile.TarFile, "addfile", full)
+    with pytest.raises(OSError, match="No space left"):
+        exclude_leaks(source, GONE, tmp_path / "out", EMBEDDER, DropImages(2), layout)
+    found = tree(tmp_path / "out")
+    assert found.pop("exclusion.json") != (tmp_path / "whole" / "exclusion.json").read_bytes()
+    assert len(found) == (2 if layout == "folder" else 0)
+    assert all(content == (tmp_path / "whole" / name).read_bytes() for name, content in found.items())
+    monkeypatch.undo()
+    exclude_leaks(source, GONE, tmp_path / "out", EMBEDDER, DropImages(2), layout)
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
 
 
