@@ -28,7 +28,7 @@ def det_curves(
     """
     if not scores:
         raise ValueError("DET curves need at least one model, found none.")
-    figure = new_figure(title, "false match rate (%)", "false non-match rate (%)", width=640, height=560)
+    figure = new_figure(title, "false match rate (%)", "false non-match rate (%)", width=640, height=640)
     left, bottom, top = 0.1, 0.1, HIGHEST_FALSE_MATCH_RATE
     for index, (name, (cosines, is_same)) in enumerate(scores.items()):
         false_match, false_non_match = det_points(cosines, is_same)
@@ -55,7 +55,8 @@ def det_curves(
     figure.add_trace(_diagonal(min(left, bottom), top))
     figure.update_xaxes(**_probit_axis(left, HIGHEST_FALSE_MATCH_RATE))
     figure.update_yaxes(**_probit_axis(bottom, top))
-    figure.update_layout(legend={"x": 0.98, "y": 0.98, "xanchor": "right", "yanchor": "top"})
+    # Below: curves of weak recognisers fill the corner that those of good ones leave free.
+    figure.update_layout(legend={"orientation": "h", "x": 0.0, "y": -0.16, "yanchor": "top"})
     return figure
 
 
