@@ -239,4 +239,5 @@ def test_train_writes_a_recogniser(tmp_path: Path) -> None:
     assert load_embedder(f"net:{tmp_path / 'net.safetensors'}").dimension == 128
     recipe.write_text("colour: red\n")
     assert "colour" in hyperface("train", tmp_path / "faces", tmp_path / "x.safetensors", "--recipe", recipe, code=2)
-    assert "image folder or tar shard was expected, found nothing there" in hyperface("train", tmp_path / "none", tmp_path / "x.safetensors", code=2)
+    missing = hyperface("train", tmp_path / "none", tmp_path / "x.safetensors", code=2)
+    assert "image folder or tar shard was expected, found nothing there" in missing

@@ -67,10 +67,14 @@ def _one_margin(
     def at(angle: float, reach: float = 1.0) -> NDArray[np.float64]:
         return foot + length * reach * np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle))])
 
+    def place(angle: float, reach: float = 1.0) -> tuple[float, float]:
+        across, down = at(angle, reach)
+        return float(across), float(down)
+
     canvas.text(foot[0] + length / 2, 16, f"{name}: {words}")
     canvas.line(np.array([at(angle) for angle in np.linspace(0, 90, 90)]), GREY, 1.4)
     canvas.line(np.array([foot, at(0, 1.08)]), BLACK, 1.6)
-    canvas.text(*(at(0, 1.15)), "W", 16)
+    canvas.text(*place(0, 1.15), "W", 16)
     cosine = float(np.cos(np.radians(degrees)))
     left = float(np.cos(np.radians(turned))) if turned != degrees else cosine - 0.35
     canvas.line(np.array([foot, at(degrees)]), BLUE, 2.4)
@@ -80,23 +84,23 @@ def _one_margin(
         canvas.line(np.array([at(turned), at(0, left)]), _FAINT_RED, 1.6)
         canvas.line(np.array([at(angle, 0.62) for angle in np.linspace(degrees, turned, 30)]), RED, 1.8)
         if name == "SphereFace":
-            above, height = at(turned, 1.1)
+            above, height = place(turned, 1.1)
             canvas.text(above - 7.0, height, "m", 16, RED)
             _theta(canvas, above + 7.0, height, RED)
         else:
-            canvas.text(*at((degrees + turned) / 2, 0.53), "m", 16, RED)
-        canvas.dot(*at(turned), 5.0, (255, 255, 255), RED)
+            canvas.text(*place((degrees + turned) / 2, 0.53), "m", 16, RED)
+        canvas.dot(*place(turned), 5.0, (255, 255, 255), RED)
     else:
-        lifted = np.array([0.0, -12.0])
-        canvas.line(np.array([at(0, left), at(0, cosine)]) + lifted, RED, 1.8)
-        canvas.text(*(at(0, (left + cosine) / 2) + lifted + [0.0, -10.0]), "m", 16, RED)
+        canvas.line(np.array([at(0, left), at(0, cosine)]) + np.array([0.0, -12.0]), RED, 1.8)
+        middle, level = place(0, (left + cosine) / 2)
+        canvas.text(middle, level - 22.0, "m", 16, RED)
     canvas.line(np.array([foot, at(0, left)]), RED, 6.0)
-    middle, below = at(0, left / 2)
+    middle, below = place(0, left / 2)
     canvas.text(middle, below + 20.0, f"f = {left:.2f}", 15, RED)
     canvas.line(np.array([at(angle, 0.3) for angle in np.linspace(0, degrees, 30)]), BLUE, 1.8)
-    _theta(canvas, *at(degrees / 2, 0.38), BLUE)
-    canvas.dot(*at(degrees), 5.5, BLUE, BLUE)
-    canvas.text(*at(degrees, 1.09), "x", 16, BLUE)
+    _theta(canvas, *place(degrees / 2, 0.38), BLUE)
+    canvas.dot(*place(degrees), 5.5, BLUE, BLUE)
+    canvas.text(*place(degrees, 1.09), "x", 16, BLUE)
 
 
 def _theta(canvas: Canvas, x: float, y: float, colour: Colour) -> None:
