@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hyperface_lib.assets import cache_folder
 from hyperface_lib.atomic import atomic_path
 from hyperface_lib.cli.output import RENDERED_NOTE, Device, JsonFile, console, save, show
 
@@ -37,7 +38,10 @@ def evaluate(
     ],
     suites: Annotated[
         list[str],
-        typer.Argument(metavar="SUITE...", help='"rendered", "rendered-factors", "pairs:FOLDER", "insightface:FOLDER"'),
+        typer.Argument(
+            metavar="SUITE...",
+            help='"rendered", "rendered-factors", "pairs:FOLDER", "insightface:FOLDER", "ijb:FOLDER"',
+        ),
     ],
     also: Annotated[
         list[str] | None, typer.Option("--also", metavar="EMBEDDER", help="a further recogniser; may be repeated")
@@ -67,30 +71,49 @@ def evaluate(
         Path | None, typer.Option("--figure", metavar="FILE", help="also draw the report to FILE, an HTML page")
     ] = None,
 ) -> None:
-    """Score EMBEDDER on every SUITE by the ten-fold protocol and print one row a set."""
-    from hyperface_lib.embedding import load_embedder
-    from hyperface_lib.evaluation import comparison_table, load_published, load_suite
+    """Score EMBEDDER on every SUITE: pairs by the ten-fold protocol, one row a set; IJB by templates, a table each."""
+    from hyperface_lib.embedding import align_face, load_embedder
+    from hyperface_lib.evaluation import (
+        comparison_table,
+        evaluate_each_ijb,
+        is_ijb,
+        load_ijb,
+        load_published,
+        load_suite,
+    )
 
     _check_files(json_file, markdown_file, latex_file, figure_file)
     specs = _different("embedders", [embedder, *(also or [])])
-    loaded = [load_suite(suite, pairs=pairs) for suite in suites]
-    _different("sets", [name for suite in loaded for name in suite.sets])
+    loaded = [load_suite(suite, pairs=pairs) for suite in suites if not is_ijb(suite)]
+    ijb = [load_ijb(suite) for suite in suites if is_ijb(suite)]
+    _different("sets", [*(name for suite in loaded for name in suite.sets), *(meta.name for meta in ijb)])
+    if not loaded and (latex_file or figure_file):
+        raise ValueError("--latex and --figure show suites of pairs, and only ijb:FOLDER is named.")
     # the evaluator adds the mirror image itself
     models = [load_embedder(spec, device=device, flip=False) for spec in specs]
     published = load_published() if beside_published else ()
     table, failures = _measure(models, loaded)
-    if table.rows:
+    cache = cache_folder() / "ijb" if ijb else None
+    by_templates, failed = evaluate_each_ijb(models, ijb, align_face, cache, progress=True)
+    averages, failures = _averages(table, failures), failures + failed
+    if table.rows or by_templates:
         report = comparison_table(table, published, _recipes(models, recipe), failures)
-        records, averages = table.to_records(), _averages(table, failures)
+        records = table.to_records()
         # Files before the screen: a reader that goes away (`| head`) must not cost the results.
         marks = {"failures": [vars(failure) for failure in failures]} if failures else {}
+        marks |= {"ijb": [record for result in by_templates for record in result.to_records()]} if ijb else {}
         save(json_file, {"rows": records, "average": averages, **marks})
-        _write(markdown_file, report.to_markdown)
+        texts = (report.to_markdown, *(result.to_markdown for result in by_templates))
+        _write(markdown_file, lambda: "\n".join(text() for text in texts))
         _write(latex_file, report.to_latex)
-        _draw(figure_file, report)
+        _draw(figure_file if table.rows else None, report)
         _print(f"{', '.join(specs)} on {', '.join(suites)}", records, averages)
         if len(specs) > 1 or published:
             _print_report(report)
+        for result in by_templates:
+            show(f"{result.model} on {result.benchmark} (per cent)", result.table())
+            for remark in result.remarks():
+                console().print(remark, markup=False)
     for failure in failures:
         typer.echo(f"hyperface: {failure}", err=True)
     if failures:

@@ -71,11 +71,14 @@ def embed_ijb(
     and align images while the embedder works (None: one for each core).
 
     An image that is missing, unreadable or without a possible alignment is named in `problems`. Raises ValueError where
-    not one could be used, for an embedder that takes no template crops, and for features that are not finite.
+    not one could be used, for an embedder that takes no template crops, and for features that are not finite, and
+    FileNotFoundError without the folder of images.
     """
     size = embedder.image_size
     if size != 64 and size % 112 and size % 128:
         raise ValueError(f"{embedder.name} takes its own {size}-pixel chip, not the template crops of {meta.name}.")
+    if not meta.images.is_dir():
+        raise FileNotFoundError(f"There is no folder {meta.images} with the images of {meta.name}.")
     folder = None if cache is None else part_folder(Path(cache).expanduser(), embedder, meta)
     ranges = [range(start, min(start + PART, len(meta))) for start in range(0, len(meta), PART)]
     keys = ["" if folder is None else part_key(embedder, meta, align, rows) for rows in ranges]

@@ -10,10 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from typer.testing import CliRunner
 
-from hyperface_lib.embedding import align_face, load_embedder
+from hyperface_lib.cli import app
+from hyperface_lib.embedding import align_face, create_backbone, load_embedder
 from hyperface_lib.embedding.alignment import arcface_template
+from hyperface_lib.embedding.networks import save_recogniser
 from hyperface_lib.evaluation import (
     PUBLISHED_POOLINGS,
     Pooling,
@@ -360,6 +364,9 @@ def test_when_nothing_can_be_used_it_is_said(copied: Path) -> None:
         ValueError, match=r"None of the 46 images of IJB-B .* 1\.png \(template 5\): the file is missing"
     ):
         evaluate_ijb(ColourEmbedder(), load_ijb(f"ijb:{copied}"), align_face)
+    (copied / "loose_crop").rmdir()
+    with pytest.raises(FileNotFoundError, match=r"no folder .*loose_crop with the images of IJB-B"):
+        evaluate_ijb(ColourEmbedder(), load_ijb(f"ijb:{copied}"), align_face)
 
 
 def test_embedders_and_alignments_that_do_not_fit_are_refused(drawn: Path, tmp_path: Path) -> None:
@@ -485,6 +492,31 @@ def test_pairs_are_compared_in_blocks_of_any_number() -> None:
     pairs = rng.integers(0, 50, (9001, 2)).astype(np.int32)
     expected = (vectors.astype(float)[pairs[:, 0]] * vectors.astype(float)[pairs[:, 1]]).sum(axis=1)
     assert pair_cosines(vectors, pairs) == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_command_prints_and_writes_its_table_and_resumes(
+    drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    save_recogniser(tmp_path / "net.safetensors", create_backbone("tiny", 16))
+    monkeypatch.setenv("HYPERFACE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "250")
+    files = ["--json", str(tmp_path / "a.json"), "--markdown", str(tmp_path / "a.md")]
+    command = ["evaluate", f"net:{tmp_path / 'net.safetensors'}", f"ijb:{drawn.parent}", "--device", "cpu"]
+    done = CliRunner().invoke(app, [*command, *files])
+    assert done.exit_code == 0, done.output
+    written = json.loads((tmp_path / "a.json").read_text())
+    assert written["rows"] == [] and [record["pooling"] for record in written["ijb"]] == [
+        pooling.name for pooling in PUBLISHED_POOLINGS
+    ]
+    shown = f"{100 * written['ijb'][0]['tpr_nearest_fpr_1e-1']:.2f}"
+    assert "Norm:True_Det:True" in done.output and shown in done.output
+    assert shown in (tmp_path / "a.md").read_text() and "| TPR@1e-6 |" in (tmp_path / "a.md").read_text()
+    assert len(list((tmp_path / "cache" / "ijb").glob("IJB-B-*/features-*.safetensors"))) == 1
+    again = CliRunner().invoke(app, [*command, "--json", str(tmp_path / "b.json")])
+    assert again.exit_code == 0 and json.loads((tmp_path / "b.json").read_text()) == written
+    refused = CliRunner().invoke(app, [*command, "--figure", str(tmp_path / "a.html")])
+    assert refused.exit_code == 2 and "only ijb:FOLDER is named" in refused.output
 
 
 def test_a_template_suite_is_told_from_suites_of_pairs(drawn: Path) -> None:
