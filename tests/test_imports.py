@@ -51,8 +51,8 @@ def test_import_direction_is_kept(checkout: Path) -> None:
 
 
 def test_every_import_is_declared(checkout: Path) -> None:
-    used = distributions_of(("notebooks", "photos"), checkout)
-    used_to_build = distributions_of(("notebooks", "photos", "build", "dev"), checkout)
+    used = distributions_of(("notebooks", "photos", "formats"), checkout)
+    used_to_build = distributions_of(("notebooks", "photos", "formats", "build", "dev"), checkout)
     undeclared = set()
     for path in sorted((checkout / "hyperface_lib").rglob("*.py")):
         name_in_library = path.relative_to(checkout / "hyperface_lib")
