@@ -31,6 +31,8 @@ class TripletHead(TupleHead):
 
     `distance="squared"` is FaceNet's ||a - b||^2, from 0 to 4, with m = 0.2; "euclidean" is ||a - b|| itself, as in
     Hermans et al. (arXiv 1703.07737). `miner` is "all", "semi-hard" (FaceNet's), "hard", or a Miner.
+    `margin_fraction` does not scale the margin: it is the band in which semi-hard negatives lie, and without one a
+    training would begin with none, or be content with all features in one point.
     Raises ValueError for an unknown distance or miner or a margin the distance cannot reach.
     """
 
@@ -49,13 +51,14 @@ class TripletHead(TupleHead):
     def loss(self, cosines: Tensor, labels: Tensor) -> Tensor:
         """Return the mean violation of the margin, in the unit of the distance."""
         measure, _ = DISTANCES[self.distance]
-        return triplet_hinge(measure(cosines), labels, self.margin_distance * self.margin_fraction, self.miner)
+        return triplet_hinge(measure(cosines), labels, self.margin_distance, self.miner)
 
 
 class AngularTripletHead(TupleHead):
     """Triplet loss on angles, arccos(p . a) + m <= arccos(n . a) (Deng et al., arXiv 1801.07698), m in radians.
 
-    `miner` is "all", "semi-hard", "hard", or a Miner. Raises ValueError for a margin outside 0 .. pi.
+    `miner` is "all", "semi-hard", "hard", or a Miner. As in `TripletHead` the margin is whole from the first step.
+    Raises ValueError for a margin outside 0 .. pi.
     """
 
     def __init__(
@@ -72,4 +75,4 @@ class AngularTripletHead(TupleHead):
 
     def loss(self, cosines: Tensor, labels: Tensor) -> Tensor:
         """Return the mean violation of the margin in radians."""
-        return triplet_hinge(angle_of(cosines), labels, self.margin_radians * self.margin_fraction, self.miner)
+        return triplet_hinge(angle_of(cosines), labels, self.margin_radians, self.miner)

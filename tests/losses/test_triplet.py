@@ -283,17 +283,22 @@ def test_descending_the_loss_separates_the_classes(name: str, options: dict[str,
     assert gaps[-1] > gaps[0] + 5
 
 
-@pytest.mark.parametrize(
-    ("name", "option"),
-    [("triplet", "margin_distance"), ("angular-triplet", "margin_radians"), ("tuplet", "margin_radians")],
-)
-def test_margin_fraction_scales_the_margin(name: str, option: str) -> None:
+def test_margin_fraction_scales_the_slack_of_a_tuplet() -> None:
     features, labels = batch()
-    head = make(name, miner="all", **{option: 0.4})
-    quarter = make(name, miner="all", **{option: 0.1})(features, labels).item()
+    head = make("tuplet", miner="all", margin_radians=0.4)
+    quarter = make("tuplet", miner="all", margin_radians=0.1)(features, labels).item()
     assert head(features, labels).item() != pytest.approx(quarter)
     head.margin_fraction = 0.25
     assert head(features, labels).item() == pytest.approx(quarter)
+
+
+@pytest.mark.parametrize("name", ["triplet", "angular-triplet"])
+def test_a_triplets_margin_is_whole_from_the_first_step(name: str) -> None:
+    features, labels = batch()
+    head = make(name)
+    whole = head(features, labels).item()
+    head.margin_fraction = 0.0
+    assert head(features, labels).item() == whole > 0
 
 
 def test_angles_of_every_positive_pair_and_of_its_anchors_nearest_negative_are_recorded() -> None:
