@@ -72,7 +72,7 @@ def evaluate(
     ] = None,
 ) -> None:
     """Score EMBEDDER on every SUITE: pairs by the ten-fold protocol, one row a set; IJB by templates, a table each."""
-    from hyperface_lib.embedding import align_face, load_embedder
+    from hyperface_lib.embedding import load_embedder
     from hyperface_lib.evaluation import (
         comparison_table,
         evaluate_each_ijb,
@@ -94,7 +94,7 @@ def evaluate(
     published = load_published() if beside_published else ()
     table, failures = _measure(models, loaded)
     cache = cache_folder() / "ijb" if ijb else None
-    by_templates, failed = evaluate_each_ijb(models, ijb, align_face, cache, progress=True)
+    by_templates, failed = evaluate_each_ijb(models, ijb, cache=cache, progress=True)
     averages, failures = _averages(table, failures), failures + failed
     if table.rows or by_templates:
         report = comparison_table(table, published, _recipes(models, recipe), failures)

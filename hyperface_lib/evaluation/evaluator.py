@@ -39,7 +39,8 @@ def evaluate(embedder: Embedder, suite: Suite | PairSet, progress: bool = False,
     brought to unit length, as the field's evaluation does (`flip=False` leaves the mirror out; an embedder without
     `embed_raw` has its two unit vectors summed). Crops of another size are resized to the embedder's, which the common
     template allows. Photographs are detected and aligned one by one (`embed_photographs`), unmirrored; where no face
-    is found the middle of the photograph stands in, and `skipped` counts them. Raises ValueError for an embedder that
+    is found the middle of the photograph stands in, and `skipped` counts them. Benchmarks of templates (IJB) have no
+    accuracy: their results are the table's `templates`. Raises ValueError for an embedder that
     takes no template crops (its `image_size` not 64 or a multiple of 112) on a set of aligned crops.
     """
     suite = Suite.of(suite) if isinstance(suite, PairSet) else suite
@@ -52,7 +53,10 @@ def evaluate(embedder: Embedder, suite: Suite | PairSet, progress: bool = False,
         rows.append(_row(embedder.name, suite.name, name, scored, count_without_face(problem)))
         scores[embedder.name, name] = scored
         problems[embedder.name, name] = tuple(problem)
-    return BenchmarkTable(tuple(rows), scores, problems)
+    from hyperface_lib.evaluation.ijb import evaluate_ijb  # it embeds by what stands below
+
+    templates = tuple(evaluate_ijb(embedder, meta, progress=progress) for meta in suite.templates)
+    return BenchmarkTable(tuple(rows), scores, problems, templates)
 
 
 def score_pairs(

@@ -141,7 +141,7 @@ class IjbResult:
 def evaluate_ijb(
     embedder: Embedder,
     meta: IjbMeta,
-    align: Align,
+    align: Align | None = None,
     cache: str | Path | None = None,
     poolings: Sequence[Pooling] = (Pooling(),),
     progress: bool = False,
@@ -150,18 +150,24 @@ def evaluate_ijb(
     """Score an embedder on IJB-B or IJB-C: 1:1 over the template pairs, 1:N over both galleries.
 
     ```
-    evaluate_ijb(load_embedder("reference", flip=False), read_ijb(folder), align_face, cache=folder_of_features)
+    evaluate_ijb(load_embedder("reference", flip=False), read_ijb(folder), cache=folder_of_features)
     ```
-    Every image is cut out of its loose crop by `align` (`hyperface_lib.embedding.align_face`) and its five points,
-    embedded together with its mirror image, and the sum pooled into templates (`pool_templates`); `embed_ijb` says what
-    is kept in `cache` and what is done with images that cannot be used. `poolings`: see `PUBLISHED_POOLINGS`; the
-    default is InsightFace's. Raises ValueError as `embed_ijb` and `score_ijb`.
+    Every image is cut out of its loose crop by its five points (`align`, the kit's `align_face` by default), embedded
+    together with its mirror image, and the sum pooled into templates (`pool_templates`); `embed_ijb` says what is kept
+    in `cache` and what is done with images that cannot be used. `poolings`: see `PUBLISHED_POOLINGS`; the default is
+    InsightFace's. Raises ValueError as `embed_ijb` and `score_ijb`.
 
     Source: `eval_ijbc.py` of InsightFace, with its numbers but for the resampling: `align_face` averages where a face
     shrinks, OpenCV's `warpAffine` there picks single pixels.
     """
-    features = embed_ijb(embedder, meta, align, cache, progress, threads)
+    features = embed_ijb(embedder, meta, align or _template_alignment(), cache, progress, threads)
     return score_ijb(meta, features, embedder.name, features.present, poolings, features.problems)
+
+
+def _template_alignment() -> Align:
+    from hyperface_lib.embedding.alignment import align_face
+
+    return align_face
 
 
 def score_ijb(

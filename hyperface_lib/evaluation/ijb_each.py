@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def evaluate_each_ijb(
     embedders: Sequence[Embedder],
     benchmarks: Sequence[IjbMeta],
-    align: Align,
+    align: Align | None = None,
     cache: str | Path | None = None,
     poolings: Sequence[Pooling] = PUBLISHED_POOLINGS,
     progress: bool = False,

@@ -20,10 +20,14 @@ SetLoader = Callable[[int, bool], PairSet]
 
 @dataclass(frozen=True)
 class Suite:
-    """Named pair sets in order. A set of 12,000 images is large: each is made when `load` asks for it and not kept."""
+    """Named pair sets in order. A set of 12,000 images is large: each is made when `load` asks for it and not kept.
+
+    templates: benchmarks of templates (IJB), which have no pairs of images and are scored by `evaluate_ijb`.
+    """
 
     name: str
     loaders: Mapping[str, SetLoader]
+    templates: tuple[IjbMeta, ...] = ()
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -72,7 +76,7 @@ def load_suite(spec: str, pairs: int = FULL_PAIRS) -> Suite:
     spec: "rendered" (five benchmarks), "rendered-factors" (four factor sets), one of these sets by name, or
     "pairs:FOLDER" (FOLDER/pairs.txt and its images in FOLDER/images: whole photographs, or a path to a pair list).
     "insightface:FOLDER" reads the verification sets (*.bin) of a folder, the field's five first and under its names.
-    "ijb:FOLDER" is no suite of pairs: see `load_ijb`.
+    "ijb:FOLDER" is IJB-B or IJB-C (`load_ijb`), which `evaluate` scores as templates.
     pairs: how many pairs a rendered set has; 6000 is the full size (7000 for cfp-fp), 600 a quick one. Raises
     ValueError for any other name, naming those there are, and FileNotFoundError for a missing folder.
     """
@@ -80,6 +84,10 @@ def load_suite(spec: str, pairs: int = FULL_PAIRS) -> Suite:
     if colon and kind == "pairs":
         pair_set = read_pairs(Path(rest).expanduser())
         return Suite(pair_set.name, {pair_set.name: partial(_given, pair_set)})
+
+    if is_ijb(spec):
+        meta = load_ijb(spec)
+        return Suite(meta.name, {}, (meta,))
 
     if colon and kind == "insightface":
         return _insightface_suite(Path(rest).expanduser())
@@ -95,9 +103,8 @@ def load_suite(spec: str, pairs: int = FULL_PAIRS) -> Suite:
     names = {**groups, **single}.get(spec)
     if names is None:
         raise ValueError(
-            f"There is no suite of pairs {spec!r}: expected {', '.join([*groups, *single])}, pairs:FOLDER for "
-            "photographs or insightface:FOLDER for .bin files; ijb:FOLDER is of templates, read by `load_ijb` and "
-            "scored by `evaluate_ijb`."
+            f"There is no suite {spec!r}: expected {', '.join([*groups, *single])}, pairs:FOLDER for photographs, "
+            "insightface:FOLDER for .bin files or ijb:FOLDER for IJB-B and IJB-C."
         )
     return Suite(spec, {name: partial(_rendered, name, _full_size(name, pairs)) for name in names})
 

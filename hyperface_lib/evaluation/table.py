@@ -14,6 +14,8 @@ from hyperface_lib.evaluation.verification import PairScores
 if TYPE_CHECKING:
     import pandas
 
+    from hyperface_lib.evaluation.ijb import IjbResult
+
 FIVE_BENCHMARKS = ("lfw", "cplfw", "agedb", "calfw", "cfp-fp")
 """The five the field averages; a set belongs to one when its name is it or ends in a hyphen and it."""
 
@@ -49,11 +51,15 @@ class Row:
 
 @dataclass(frozen=True)
 class BenchmarkTable:
-    """Rows, with the scores behind them (`scores[model, set]`) and the photographs that could not be used."""
+    """Rows, with the scores behind them (`scores[model, set]`) and the photographs that could not be used.
+
+    templates: the results on IJB-B and IJB-C, which have no accuracy and no row.
+    """
 
     rows: tuple[Row, ...]
     scores: Mapping[tuple[str, str], PairScores] = field(default_factory=dict)
     problems: Mapping[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+    templates: tuple[IjbResult, ...] = ()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -63,7 +69,10 @@ class BenchmarkTable:
 
     def __add__(self, other: BenchmarkTable) -> BenchmarkTable:
         return BenchmarkTable(
-            self.rows + other.rows, {**self.scores, **other.scores}, {**self.problems, **other.problems}
+            self.rows + other.rows,
+            {**self.scores, **other.scores},
+            {**self.problems, **other.problems},
+            self.templates + other.templates,
         )
 
     def to_records(self) -> list[dict[str, Any]]:

@@ -151,7 +151,7 @@ def test_suites_hold_what_their_name_says(renderer: SimpleNamespace) -> None:
     assert asked == {(name, 7000 if name == "rendered-cfp-fp" else 6000) for name in FIVE} | {(n, 600) for n in FIVE}
 
 
-@pytest.mark.parametrize("spec", ["nothing", "ijb:/tmp", "rendered:lfw", ""])
+@pytest.mark.parametrize("spec", ["nothing", "ijbs:/tmp", "rendered:lfw", ""])
 def test_a_suite_there_is_not_is_refused_listing_those_there_are(renderer: SimpleNamespace, spec: str) -> None:
     with pytest.raises(ValueError, match=r"rendered-factors.*rendered-lfw.*pairs:FOLDER") as error:
         load_suite(spec)

@@ -23,6 +23,7 @@ from hyperface_lib.evaluation import (
     Pooling,
     Templates,
     embed_ijb,
+    evaluate,
     evaluate_each_ijb,
     evaluate_ijb,
     identify_templates,
@@ -519,10 +520,17 @@ def test_the_command_prints_and_writes_its_table_and_resumes(
     assert refused.exit_code == 2 and "only ijb:FOLDER is named" in refused.output
 
 
-def test_a_template_suite_is_told_from_suites_of_pairs(drawn: Path) -> None:
+def test_a_template_suite_is_evaluated_like_any_other(drawn: Path) -> None:
+    suite = load_suite(f"ijb:{drawn}")
+    assert suite.sets == () and [meta.name for meta in suite.templates] == ["IJB-B"]
+    table = evaluate(ColourEmbedder(), suite)
+    assert not table.rows and len(table.templates) == 1
+    assert table.templates[0].to_records() == evaluate_ijb(ColourEmbedder(), load_ijb(f"ijb:{drawn}")).to_records()
+    assert len((table + table).templates) == 2
+
+
+def test_a_template_suite_is_told_from_suites_of_pairs() -> None:
     assert is_ijb("ijb:x") and not is_ijb("rendered") and not is_ijb("pairs:ijb")
-    with pytest.raises(ValueError, match=r"no suite of pairs 'ijb:.*`load_ijb` and scored by `evaluate_ijb`"):
-        load_suite(f"ijb:{drawn}")
     with pytest.raises(ValueError, match="ijb:FOLDER was expected, found 'rendered'"):
         load_ijb("rendered")
     with pytest.raises(FileNotFoundError, match="nowhere"):
