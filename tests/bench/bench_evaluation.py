@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
 from hyperface_lib.build.peak_memory import extra_bytes
+from hyperface_lib.build.timing import shortest_seconds
 from hyperface_lib.evaluation import (
     PairScores,
     bootstrap_verification,
@@ -28,17 +28,6 @@ PAIRS, FOLDS, DIMENSION = 6000, 10, 512
 IJB_PAIRS, IJB_GENUINE = 15_658_489, 19_557
 IJB_RATES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 PROBES, DISTRACTORS, BLOCK = 1000, 1_000_000, 2048
-
-
-def shortest_seconds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the shortest time of each; they take turns, so that a busy moment of the machine meets all of them."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            begun = time.perf_counter()
-            work()
-            best[name] = min(best[name], time.perf_counter() - begun)
-    return best
 
 
 def unit_rows(rng: np.random.Generator, count: int) -> np.ndarray:

@@ -11,8 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from hyperface_lib.build.peak_memory import extra_bytes
+from hyperface_lib.build.timing import shortest_seconds
 from hyperface_lib.losses import create_head
 from hyperface_lib.losses.cosine_head import CosineHead
 from hyperface_lib.losses.partial_fc import PartialHead
@@ -89,17 +89,6 @@ def training_step(classes: int, rate: float | None) -> Callable[[], None]:
         optimizer.zero_grad()
 
     return work
-
-
-def shortest_seconds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the shortest time of each; they take turns, so that a busy moment of the machine meets all of them."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            begun = time.perf_counter()
-            work()
-            best[name] = min(best[name], time.perf_counter() - begun)
-    return best
 
 
 def extra_of(name: str, classes: int) -> int:

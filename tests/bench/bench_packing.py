@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor
 
 from hyperface_lib.build.peak_memory import extra_bytes, measure_packing_bytes
+from hyperface_lib.build.timing import shortest_seconds
 from hyperface_lib.sphere import PackingRun, create_objective, define_problem, random_points, start_run
 from hyperface_lib.sphere.blocks import row_blocks
 from hyperface_lib.sphere.precision import has_fast_bfloat16
@@ -74,17 +74,6 @@ def started(objective: str, dtype: torch.dtype) -> PackingRun:
     run.objective.matmul_dtype = None if dtype == torch.float32 else dtype
     run.step(1, fraction=0.5)
     return run
-
-
-def shortest_seconds(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the shortest time of each; they take turns, so that a busy moment of the machine meets all of them."""
-    best = dict.fromkeys(works, float("inf"))
-    for _ in range(rounds):
-        for name, work in works.items():
-            begun = time.perf_counter()
-            work()
-            best[name] = min(best[name], time.perf_counter() - begun)
-    return best
 
 
 def test_gradients_agree_with_automatic_differentiation() -> None:
