@@ -18,7 +18,7 @@ from hyperface_lib.losses.row_rule import HardNegatives
 
 SMALLEST_NORM = 1e-6
 # n times a block's classes: large enough for products at full speed, small enough to stay near the processor.
-BLOCK_ELEMENTS = 1 << 19
+BLOCK_ELEMENTS = 1 << 20
 # What several passes go over at a time, so that the second and later ones find it in the second-level cache.
 CACHED_ELEMENTS = 1 << 16
 FEWEST_CLASSES = 128
@@ -32,8 +32,8 @@ class NegativeSums:
     """What the forward pass leaves, per row: sum of exp(logit - shift) over the other classes, and its parts.
 
     `nearest` is the largest cosine of another class before hard negatives are changed, `weighted` the sum of
-    exponentials times cosines (None unless asked for), `kept` the exponentials times the hard negatives' derivative,
-    block after block (empty unless asked for), `inverse_norms` (classes,) those of the centres.
+    exponentials times cosines (None unless asked for). `kept` holds, block after block, the exponentials times the hard
+    negatives' derivative over the centres' lengths (empty unless asked for), `inverse_norms` (classes,) is 1 / length.
     """
 
     shift: Tensor
@@ -54,6 +54,15 @@ def class_blocks(rows: int, classes: int) -> list[slice]:
     """Return the blocks of classes that a batch of `rows` is worked on in."""
     size = max(FEWEST_CLASSES, BLOCK_ELEMENTS // max(rows, 1))
     return [slice(start, min(start + size, classes)) for start in range(0, classes, size)]
+
+
+def _rows_at_once(columns: int) -> int:
+    """Return how many rows several passes go over at a time.
+
+    Threads wait for one another at the end of each pass, so that several of them want fewer and longer ones.
+    """
+    threads = torch.get_num_threads()
+    return max(1, CACHED_ELEMENTS * (1 if threads == 1 else 4 * threads) // columns)
 
 
 def _targets(labels: Tensor, blocks: list[slice]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -89,7 +98,7 @@ def sum_negatives(
         inverse_norms=weight.new_empty(classes),
     )
     hard = None if negatives is None else _HardLogits(negatives, scale, units)
-    size = max(1, CACHED_ELEMENTS // blocks[0].stop)
+    size = _rows_at_once(blocks[0].stop)
     scaled = units * scale
     for block, (rows, columns) in zip(blocks, _targets(labels, blocks), strict=True):
         centres, start = weight[block], n * block.start if keep else 0
@@ -103,7 +112,10 @@ def sum_negatives(
             found.kept[n * one.start : n * one.stop].view(n, -1) for one in blocks if keep and one.stop <= block.start
         ]
         for first in range(0, n, size):
-            _add_rows(found, slice(first, first + size), logits[first : first + size], hard, earlier, keep)
+            part = slice(first, first + size)
+            _add_rows(found, part, logits[part], hard, earlier)
+            if keep:
+                logits[part].mul_(inverse)
     if found.weighted is not None:
         found.weighted /= scale
     found.nearest = torch.where(found.nearest > _BELOW_ALL, found.nearest / scale, -torch.inf)
@@ -117,7 +129,6 @@ def _add_rows(
     logits: Tensor,
     hard: _HardLogits | None,
     earlier: list[Tensor],
-    keep: bool,
 ) -> None:
     """Add some rows of a block to what is found; the logits become what the backward pass needs.
 
@@ -143,7 +154,7 @@ def _add_rows(
     if found.weighted is not None and before is not None:
         # The target is 0 times something finite.
         found.weighted[rows] += torch.linalg.vecdot(logits, before.clamp_(min=_BELOW_ALL))
-    if hard is not None and keep:
+    if hard is not None:
         hard.times_derivative(logits)
 
 
@@ -201,28 +212,27 @@ def negatives_gradient(
 ) -> tuple[Tensor | None, Tensor | None]:
     """Return the gradients of units (n, d) and of centres (classes, d), projected past the centres' lengths.
 
-    The cosines of row i have the gradient row_factors[i] * kept[i], `kept` and `inverse_norms` as `sum_negatives` left.
+    The cosines of row i with the raw centres have the gradient row_factors[i] * kept[i], `kept` and `inverse_norms` as
+    `sum_negatives` left them.
     """
     n, classes = len(units), len(weight)
     blocks = class_blocks(n, classes)
     to_units = torch.zeros_like(units) if for_units else None
     to_weight = torch.empty_like(weight) if for_weight else None
     weighed = units * row_factors[:, None]
-    scratch = torch.empty_like(kept[: n * blocks[0].stop])
     for block in blocks:
         centres, here = weight[block], kept[n * block.start : n * block.stop].view(n, -1)
-        over_norms = torch.mul(here, inverse_norms[block], out=scratch[: here.numel()].view_as(here))
         if to_units is not None:
-            to_units.addmm_(over_norms, centres)
+            to_units.addmm_(here, centres)
         if to_weight is not None:
-            part = torch.mm(over_norms.T, weighed, out=to_weight[block])
+            part = torch.mm(here.T, weighed, out=to_weight[block])
             _project(part, centres, inverse_norms[block])
     return None if to_units is None else to_units.mul_(row_factors[:, None]), to_weight
 
 
 def _project(gradient: Tensor, centres: Tensor, inverse_norms: Tensor) -> None:
     """Take from the gradient of centres (m, d), already over their lengths, what points along them; in place."""
-    size = max(1, CACHED_ELEMENTS // centres.shape[1])
+    size = _rows_at_once(centres.shape[1])
     products = centres.new_empty(min(size, len(centres)), centres.shape[1])
     squares = inverse_norms.square()
     for part, rows, square in zip(gradient.split(size), centres.split(size), squares.split(size), strict=True):
