@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 TEMPORARY_MARK = ".partial-"
+# Line breaks are never inside a JSON string, so that this finds lists of numbers only.
+_NUMBERS = re.compile(r"\[\n\s*(-?[\d.eE+-]+(?:,\n\s*-?[\d.eE+-]+)*)\n\s*\]")
 
 
 @contextlib.contextmanager
@@ -30,15 +33,23 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:
-    """Write `value` as readable JSON, whole or not at all; NaN and infinity are refused with ValueError."""
+    """Write `value` as readable JSON, a list of numbers in one line, whole or not at all.
+
+    NaN and infinity are refused with ValueError.
+    """
     try:
         text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=_plain)
     except (TypeError, ValueError) as problem:
         raise ValueError(
             f"{path}: the values to write must be plain finite numbers and text, found: {problem}"
         ) from problem
+    text = _NUMBERS.sub(_in_one_line, text)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def _in_one_line(numbers: re.Match[str]) -> str:
+    return f"[{' '.join(numbers[1].split())}]"
 
 
 def _plain(value: Any) -> Any:

@@ -60,6 +60,13 @@ class TestAtomic:
         write_json(tmp_path / "a.json", {"a": np.float32(0.5), "b": torch.tensor(2), "c": np.arange(2), "d": tmp_path})
         assert json.loads((tmp_path / "a.json").read_text()) == {"a": 0.5, "b": 2, "c": [0, 1], "d": str(tmp_path)}
 
+    def test_lists_of_numbers_stand_in_one_line_and_nothing_else_changes(self, tmp_path: Path) -> None:
+        value = {"a": [1, -2.5, 1e-9], "b": ["[\n 1,\n 2\n]", "x"], "c": [[1, 2], []], "d": [True, None], "e": [3]}
+        write_json(tmp_path / "a.json", value)
+        text = (tmp_path / "a.json").read_text()
+        assert json.loads(text) == value
+        assert '"a": [1, -2.5, 1e-09],\n' in text and '"e": [3]\n' in text and "    [1, 2],\n" in text
+
     @pytest.mark.parametrize("value", [float("nan"), np.float64("inf"), object()])
     def test_what_json_cannot_say_is_refused(self, value: object, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=r"a\.json: the values to write"):

@@ -22,8 +22,10 @@ from tqdm.auto import tqdm
 
 from hyperface_lib.assets import data_folder, notebooks_folder
 from hyperface_lib.atomic import atomic_path
+from hyperface_lib.build.student_notebook import STUDENT_VERSIONS
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+FIGURE = "application/vnd.plotly.v1+json"
 SIZE_LIMIT_BYTES = 400_000
 # The shipped data sets have to be small: few files, a fifth of the bytes.
 REFERENCE_RUN = {"run": "reference", "layout": "shards", "picture_format": "webp"}
@@ -79,6 +81,15 @@ def _curated_outputs(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
     return kept
 
 
+def without_figures(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without stored figures: a student's notebook shows none that the teacher's does not."""
+    copy = nbformat.from_dict(notebook)
+    for cell in copy.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if FIGURE not in output.get("data", {})]
+    return copy
+
+
 def _tags(cell: NotebookNode) -> list[str]:
     return list(cell.get("metadata", {}).get("tags", []))
 
@@ -119,6 +130,8 @@ def write_outputs(files: Sequence[Path], progress: bool = False) -> None:
     for file in tqdm(files, desc="notebook outputs", disable=not progress):
         with tempfile.TemporaryDirectory(prefix="hyperface-outputs-") as runs:
             curated = curate(_execute(file, Path(runs)))
+        if file.stem in STUDENT_VERSIONS.values():
+            curated = without_figures(curated)
         text = nbformat.writes(curated)
         size = len(text.encode())
         if size > SIZE_LIMIT_BYTES:

@@ -131,3 +131,12 @@ def test_labs_come_after_the_numbered_notebooks_and_are_no_part_of_the_reference
     assert [file.stem for file in numbered_notebooks()] == ["01_a", "02_b"]
     with pytest.raises(ValueError, match="numbered notebooks, found geometry"):
         write_reference_run(labs())
+
+
+def test_a_students_notebook_keeps_its_text_and_no_figures() -> None:
+    figure = new_output("display_data", {PLOTLY: {"data": []}, "text/plain": "Figure"})
+    text = new_output("stream", name="stdout", text="right\n")
+    notebook = new_notebook(cells=[new_markdown_cell("a"), new_code_cell("b", outputs=[figure, text])])
+    bare = notebook_outputs.without_figures(notebook)
+    assert [output.output_type for output in bare.cells[1].outputs] == ["stream"]
+    assert len(notebook.cells[1].outputs) == 2
