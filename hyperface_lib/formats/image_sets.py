@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -74,6 +74,19 @@ class ImageSet:
                 f"{self.source}: every identity was expected to have its own name, found two called {twice!r}."
             )
         return names
+
+    def first_identities(self, count: int) -> ImageSet:
+        """Return the set of the images of the first `count` identities, or of all where there are no more."""
+        starts = np.flatnonzero(self.samples == 0)
+        if len(starts) <= count:
+            return self
+        stop = int(starts[count])
+        paths = None if self.paths is None else self.paths[:stop]
+
+        def digest() -> str:
+            return hashlib.sha256(f"{self.digest()} first {stop}".encode()).hexdigest()[:16]
+
+        return replace(self, labels=self.labels[:stop], paths=paths, digest=digest)
 
     def _name(self, row: int) -> str:
         return f"{int(self.labels[row]):06d}" if self.paths is None else self.paths[row].partition("/")[0]
