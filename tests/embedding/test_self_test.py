@@ -76,3 +76,12 @@ def test_two_faces_of_one_person_are_enough_and_fewer_are_refused(faces: np.ndar
         self_test(load_embedder("reference", device="cpu"), faces[:2], [1, 2])
     with pytest.raises(ValueError, match=r"one number a face was expected, \(2,\), found \(3,\)"):
         self_test(load_embedder("reference", device="cpu"), faces[:2], [1, 2, 2])
+
+
+def test_one_that_tells_nobody_apart_is_undecided_however_its_orders_differ() -> None:
+    untrained = SelfTest(channel_cosine=0.848, same_rgb=0.795, same_bgr=0.776, other_rgb=0.746, other_bgr=0.700)
+    assert abs(untrained.gain) > 0.02 and untrained.channel_order is None
+    trained = SelfTest(channel_cosine=0.848, same_rgb=0.795, same_bgr=0.876, other_rgb=0.746, other_bgr=0.700)
+    assert trained.channel_order == "BGR"
+    of_one_person = SelfTest(0.8, same_rgb=0.9, same_bgr=0.7, other_rgb=float("nan"), other_bgr=float("nan"))
+    assert of_one_person.channel_order == "RGB"
